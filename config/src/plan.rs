@@ -1,0 +1,454 @@
+//! What does the gateway run from? Every name resolved, every default filled in.
+//!
+//! The structs are `#[non_exhaustive]`: only this crate makes them, so a plan in hand was checked.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use sluicegate_proto::{
+    keys::Settings,
+    policy::{Plan, PolicySet},
+    protocol::Protocol,
+    vocab::{Mode, OnDeny},
+};
+
+macro_rules! ids {
+    ($($(#[$meta:meta])* $name:ident),+) => { $(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u16);
+        impl $name {
+            /// Its place in the site's list.
+            pub fn index(self) -> usize { usize::from(self.0) }
+        }
+    )+ };
+}
+ids! {
+    /// A place in [`Site::zones`].
+    ZoneId,
+    /// A place in [`Site::conduits`].
+    ConduitId,
+    /// A place in [`Site::listeners`].
+    ListenerId,
+    /// A place in [`Site::certificates`].
+    CertificateId,
+    /// A place in [`Site::authorities`].
+    AuthorityId,
+    /// A place in [`Site::identities`].
+    IdentityId
+}
+
+/// The whole site.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Site {
+    /// `[site] name`.
+    pub name: String,
+    /// `[site] timezone`; UTC when absent.
+    pub timezone: jiff::tz::TimeZone,
+    /// `[site] state`.
+    pub state: PathBuf,
+    /// SHA-256 over every file read, in hex: `config_info{hash}`.
+    pub hash: String,
+    /// The files read, the main one first.
+    pub files: Vec<PathBuf>,
+    /// The zones.
+    pub zones: Vec<Zone>,
+    /// Our certificates.
+    pub certificates: Vec<Certificate>,
+    /// Whom we trust.
+    pub authorities: Vec<Authority>,
+    /// Who there is.
+    pub identities: Vec<Identity>,
+    /// The roles.
+    pub roles: Vec<Role>,
+    /// Where we listen.
+    pub listeners: Vec<Listener>,
+    /// The conduits.
+    pub conduits: Vec<Conduit>,
+    /// The schedules: their order is the order of the bits of a `ScheduleSet`.
+    pub schedules: Vec<Schedule>,
+    /// The audit trail.
+    pub audit: Audit,
+    /// The metrics endpoint; absent = none.
+    pub metrics: Option<Metrics>,
+    /// `metrics.max_series`.
+    pub max_series: u32,
+    /// `[[tests]]`.
+    pub tests: Vec<PolicyTest>,
+}
+
+/// A zone.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Zone {
+    /// Its name.
+    pub name: String,
+    /// Purdue level times ten (3.5 is 35).
+    pub level_tenths: Option<u8>,
+    /// SL-T 0..=4.
+    pub sl_target: u8,
+    /// Where its peers come from; empty = anywhere.
+    pub networks: Vec<Network>,
+    /// No writes into it.
+    pub safety: bool,
+    /// Every conduit that starts here needs a grant.
+    pub untrusted: bool,
+}
+
+/// A network: `10.30.0.0/24`, `fd00::/8`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address (host bits are zero: config refuses others).
+    pub base: std::net::IpAddr,
+    /// Prefix length.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` lies in it. An IPv4-mapped IPv6 address counts as its IPv4 address.
+    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+        use std::net::IpAddr;
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(one)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
+                u32::from(base) & mask == u32::from(one) & mask
+            }
+            (IpAddr::V6(base), IpAddr::V6(one)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix.min(128))).unwrap_or(0);
+                u128::from(base) & mask == u128::from(one) & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A certificate of ours.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Certificate {
+    /// Its name.
+    pub name: String,
+    /// The PEM chain.
+    pub cert: PathBuf,
+    /// The key.
+    pub key: KeySource,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A PEM file.
+    File(PathBuf),
+    /// `credential:NAME`: a file of that name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+/// An authority.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Authority {
+    /// Its name.
+    pub name: String,
+    /// Root certificates, PEM.
+    pub roots: PathBuf,
+    /// Revocations, PEM.
+    pub crl: Option<PathBuf>,
+    /// What it may vouch for: every SAN of a peer must match one. Empty = anything.
+    pub names: Vec<NamePattern>,
+}
+
+/// What an authority may vouch for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamePattern {
+    /// A URI; a trailing `*` matches any rest.
+    Uri(String),
+    /// `dns:NAME`; a leading `*.` matches one or more labels.
+    Dns(String),
+    /// `ip:NETWORK`.
+    Ip(Network),
+}
+
+/// Who somebody is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Identity {
+    /// Its name.
+    pub name: String,
+    /// The zone that it belongs to.
+    pub zone: ZoneId,
+    /// The authority that must have vouched; absent only with [`Match::Source`].
+    pub authority: Option<AuthorityId>,
+    /// How a peer is recognised.
+    pub matches: Match,
+    /// Its roles, by name.
+    pub roles: Vec<String>,
+}
+
+/// How a peer is recognised: SAN or key, never the CN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// A URI SAN; `prefix` when it ended in `/*`.
+    Uri {
+        /// The text, without the `*`.
+        text: String,
+        /// Whether any rest may follow.
+        prefix: bool,
+    },
+    /// A DNS SAN, lower case.
+    Dns(String),
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    Spki([u8; 32]),
+    /// The source address, on tcp listeners.
+    Source(Network),
+}
+
+/// A role.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// The Modbus/TCP Security role that also confers it.
+    pub modbus_role: Option<String>,
+}
+
+/// How a listener takes peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TLS with client certificates.
+    Tls {
+        /// Ours.
+        certificate: CertificateId,
+        /// Whom we trust there.
+        authorities: Vec<AuthorityId>,
+        /// Whether TLS 1.2 is accepted too.
+        tls12: bool,
+    },
+    /// Plain TCP: identities by source address.
+    Tcp,
+}
+
+/// A listener.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// The zone it faces.
+    pub zone: ZoneId,
+    /// Where.
+    pub bind: SocketAddr,
+    /// How.
+    pub transport: Transport,
+    /// The conduits behind it, in order.
+    pub conduits: Vec<ConduitId>,
+}
+
+/// A conduit.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Conduit {
+    /// Its name.
+    pub name: String,
+    /// From this zone...
+    pub from: ZoneId,
+    /// ...to this one.
+    pub to: ZoneId,
+    /// Where its peers arrive.
+    pub listener: ListenerId,
+    /// The server name that chooses it.
+    pub sni: Option<String>,
+    /// The device, with its failover order.
+    pub upstream: Vec<Upstream>,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The protocol's settings.
+    pub settings: Settings,
+    /// What the policy was made from.
+    pub plan: Plan,
+    /// The compiled policy.
+    pub policy: Arc<PolicySet>,
+    /// enforce, monitor, learn.
+    pub mode: Mode,
+    /// What a refused peer gets.
+    pub on_deny: OnDeny,
+    /// Its deadlines.
+    pub timeouts: Timeouts,
+    /// Sessions at once.
+    pub max_sessions: u32,
+    /// A peer's unanswered requests.
+    pub pending: u16,
+    /// Live sessions survive the faults of section 4.
+    pub essential: bool,
+    /// One device connection for all, or one each.
+    pub shared: bool,
+    /// Device connections when shared.
+    pub upstream_connections: u16,
+    /// Idle device connections are closed after this.
+    pub upstream_idle: Duration,
+    /// Requests outstanding on one device connection.
+    pub upstream_pending: u16,
+    /// Several ADUs in one write.
+    pub upstream_pipeline: bool,
+    /// Its limits.
+    pub limits: Limits,
+    /// Its fault modes.
+    pub faults: Faults,
+}
+
+/// Where a device is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// Plain TCP to `host:port`.
+    Tcp(String),
+    /// TLS 1.3 with a client certificate of ours.
+    Tls {
+        /// `host:port`.
+        address: String,
+        /// Ours.
+        certificate: CertificateId,
+        /// Whom we trust there.
+        authorities: Vec<AuthorityId>,
+        /// Who must be there.
+        peer: IdentityId,
+    },
+}
+
+/// The deadlines of a conduit.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each field is the key of the same name in language.md section 1")]
+pub struct Timeouts {
+    pub idle: Duration,
+    pub request: Duration,
+    pub queue: Duration,
+    pub frame: Duration,
+    pub handshake: Duration,
+    pub half_close: Duration,
+    pub drain: Duration,
+}
+
+/// A token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many tokens (for `bytes`: bytes)...
+    pub count: u64,
+    /// ...in which time.
+    pub per: Duration,
+    /// The bucket's size.
+    pub burst: u64,
+}
+
+/// The limits of a conduit. `None`: unlimited.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each field is the key of the same name in language.md section 1")]
+pub struct Limits {
+    pub requests: Option<Rate>,
+    pub peer_requests: Option<Rate>,
+    pub writes: Option<Rate>,
+    pub control: Option<Rate>,
+    pub connections: Option<Rate>,
+    pub bytes: Option<Rate>,
+    pub refusals: Option<Rate>,
+    /// Distinct points per minute (or as written) and identity.
+    pub targets: Option<Rate>,
+    /// `sever` when past `refusals`; otherwise answers slow down.
+    pub sever_on_flood: bool,
+}
+
+/// What one fault of our own does to a conduit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultAction {
+    /// End its sessions, take no new ones.
+    Close,
+    /// Keep live sessions, take no new ones after the grace.
+    RefuseNew,
+    /// Keep all, after the grace refuse nothing either; alarm.
+    Keep,
+}
+
+/// `[conduits.X.faults]`.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each field is the key of the same name in language.md section 4")]
+pub struct Faults {
+    pub crl_stale: FaultAction,
+    pub certificate_expired: FaultAction,
+    pub audit_full: FaultAction,
+    pub broker_lost: FaultAction,
+    pub clock_unknown: FaultAction,
+    /// How long new sessions are still taken after a fault appeared (`refuse-new`).
+    pub grace: Duration,
+}
+
+/// A schedule.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// Its name.
+    pub name: String,
+    /// Its windows.
+    pub windows: Vec<Window>,
+    /// Days on which it never holds.
+    pub except: Vec<jiff::civil::Date>,
+}
+
+/// A window of wall-clock time. It may cross midnight: it then belongs to the day on which it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Monday is bit 0.
+    pub days: u8,
+    /// Minutes after midnight.
+    pub from: u16,
+    /// Minutes after midnight, exclusive; at or below `from`: on the next day.
+    pub to: u16,
+}
+
+impl Schedule {
+    /// Whether it holds at this wall-clock time (a skipped hour never occurs, a repeated one counts twice).
+    pub fn holds(&self, at: jiff::civil::DateTime) -> bool {
+        let _ = at;
+        todo!()
+    }
+}
+
+/// `[audit]`.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Audit {
+    /// Old files make room for new records; else each conduit's `audit_full`.
+    pub overwrite_oldest: bool,
+    /// Whether an allowed write waits until its record is on disk.
+    pub durable_writes: bool,
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Where.
+    pub bind: SocketAddr,
+    /// Off loopback: ours, and whom we trust.
+    pub tls: Option<(CertificateId, Vec<AuthorityId>)>,
+}
+
+/// One of `[[tests]]`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PolicyTest {
+    /// Its name.
+    pub name: String,
+    /// As whom.
+    pub identity: IdentityId,
+    /// On which conduit.
+    pub conduit: ConduitId,
+    /// The sentence as written.
+    pub send: String,
+    /// The sentence as understood.
+    pub sentence: sluicegate_proto::sentence::Sentence,
+    /// `None`: allow; else the reason.
+    pub expect: Option<sluicegate_proto::vocab::Reason>,
+    /// `file:line`.
+    pub place: String,
+}

@@ -1,0 +1,110 @@
+//! What would a message do, said without its protocol?
+
+use crate::vocab::Class;
+
+/// An object of a protocol's grammar, by its place in `Grammar::objects`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId(pub u8);
+
+/// One deed: class + function + target + value. A message can carry several (Modbus FC 23 is a read and a write).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deed<'a> {
+    /// Its class.
+    pub class: Class,
+    /// What it touches.
+    pub object: ObjectId,
+    /// The unit behind the conduit's address (Modbus unit, common address, outstation).
+    pub unit: u32,
+    /// The function code, as `via` names it.
+    pub function: u16,
+    /// First index touched, zero-based. 0 where the object has no index.
+    pub first: u32,
+    /// Last index touched, inclusive.
+    pub last: u32,
+    /// The one bit of a register that is touched, where only one is.
+    pub bit: Option<u8>,
+    /// What is written; [`Values::None`] for a read.
+    pub values: Values<'a>,
+}
+
+/// The values that a deed carries, one per index of its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values<'a> {
+    /// None.
+    None,
+    /// One bit.
+    Bit(bool),
+    /// Packed bits, least significant first; `count` of them count.
+    Bits {
+        /// `ceil(count / 8)` bytes.
+        packed: &'a [u8],
+        /// How many bits.
+        count: u32,
+    },
+    /// Registers of 16 bits, big-endian, two bytes each.
+    Words(&'a [u8]),
+}
+
+impl Values<'_> {
+    /// How many values there are.
+    pub fn len(&self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Bit(_) => 1,
+            Self::Bits { count, .. } => *count,
+            Self::Words(bytes) => u32::try_from(bytes.len().checked_div(2).unwrap_or(0)).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Value `i`: 0 or 1 for a bit, the register otherwise.
+    pub fn get(&self, i: u32) -> Option<u16> {
+        let i = usize::try_from(i).ok()?;
+        match self {
+            Self::None => None,
+            Self::Bit(on) => (i == 0).then(|| u16::from(*on)),
+            Self::Bits { packed, count } => {
+                if i >= usize::try_from(*count).ok()? {
+                    return None;
+                }
+                let byte = packed.get(i.checked_div(8)?)?;
+                Some(u16::from(byte.checked_shr(u32::try_from(i.checked_rem(8)?).ok()?)? & 1))
+            }
+            Self::Words(bytes) => {
+                let at = i.checked_mul(2)?;
+                let pair = bytes.get(at..at.checked_add(2)?)?;
+                Some(u16::from_be_bytes(pair.try_into().ok()?))
+            }
+        }
+    }
+}
+
+/// One value that the device was seen to hold: from a read's answer or an acknowledged write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The unit.
+    pub unit: u32,
+    /// The object.
+    pub object: ObjectId,
+    /// The zero-based index.
+    pub address: u32,
+    /// The value; 0 or 1 for a bit.
+    pub value: u16,
+}
+
+/// A read that the gateway makes itself before it can judge: exactly this range, one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReadFirst {
+    /// The unit.
+    pub unit: u32,
+    /// The object.
+    pub object: ObjectId,
+    /// First index, zero-based.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}

@@ -1,0 +1,190 @@
+//! What crosses between the peer's half and the device's half?
+//!
+//! ```text
+//! peer bytes -> PeerHalf.next -> Asked(message) -> judge -> accept(ticket) | refuse
+//!                                                     accept -> queue -> DeviceHalf.submit(ticket) -> device
+//! device bytes -> DeviceHalf.next -> Told(ticket, answer) -> PeerHalf.deliver(ticket) -> peer
+//! ```
+//! Both halves are made by `Protocol::peer_half` and `Protocol::device_half`; dispatch is by enum (see `protocol`).
+
+use crate::{
+    protocol::{Answer, Message},
+    vocab::{Cause, Reason},
+};
+
+/// Names one accepted message on its way to the device and back. Unique within a conduit's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What arrived.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'b> {
+    /// All bytes of a stream that were not used yet, from the oldest on.
+    Stream(&'b [u8]),
+    /// One whole datagram.
+    Datagram(&'b [u8]),
+    /// The other side has ended its sending.
+    Eof,
+}
+
+/// What a [`PeerHalf`](crate::protocol::PeerHalf) made of its input.
+#[derive(Debug)]
+pub enum Step<'b> {
+    /// Nothing whole yet. Give the same bytes again once there are at least this many.
+    Need {
+        /// The smallest length of input with which it is worth asking again.
+        at_least: usize,
+    },
+    /// One whole message. Its bytes are used.
+    Asked(Asked<'b>),
+    /// The protocol's own housekeeping, already answered. Its bytes are used.
+    Own {
+        /// How many bytes of the input were used.
+        used: usize,
+    },
+    /// The session cannot go on. `reason` is absent where the peer ended it in good order.
+    End {
+        /// Why, for the session's record.
+        cause: Cause,
+        /// Why the last bytes were refused, for the denial counter.
+        reason: Option<Reason>,
+    },
+}
+
+/// One whole message of a peer, not judged yet.
+#[derive(Debug)]
+pub struct Asked<'b> {
+    /// How many bytes of the input it used.
+    pub used: usize,
+    /// Its bytes as they came, for the audit's frame hash.
+    pub frame: &'b [u8],
+    /// The protocol's own handle on it (Modbus: the transaction id), for `accept` and `refuse`.
+    pub id: u32,
+    /// What it says.
+    pub body: Body<'b>,
+}
+
+/// What a whole message says.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'b> {
+    /// A legal message, canonical, not judged yet.
+    Message(Message<'b>),
+    /// Well framed but outside what its function legally carries: refused in every mode.
+    Illegal {
+        /// Why.
+        reason: Reason,
+        /// The function code that it claims.
+        function: u16,
+        /// The unit that it claims.
+        unit: u32,
+        /// The protocol's own error code for it.
+        answer: u8,
+    },
+}
+
+/// What the device said about one ticket.
+#[derive(Debug)]
+pub struct Told<'b> {
+    /// Whose answer it is.
+    pub ticket: Ticket,
+    /// The answer, validated against its request and repaired where language.md says so.
+    pub answer: Answer<'b>,
+    /// How it counts in `responses_total`.
+    pub outcome: Outcome,
+    /// The exception code that the device sent, where it sent one (as it came, before repair).
+    pub exception: Option<u8>,
+}
+
+/// How an answer counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A normal answer.
+    Ok,
+    /// The device's own refusal.
+    Exception,
+}
+
+/// What a [`DeviceHalf`](crate::protocol::DeviceHalf) made of its input.
+#[derive(Debug)]
+pub enum DeviceStep<'b> {
+    /// Nothing whole yet.
+    Need {
+        /// The smallest length of input with which it is worth asking again.
+        at_least: usize,
+    },
+    /// An answer to a ticket.
+    Told {
+        /// How many bytes of the input were used.
+        used: usize,
+        /// The answer.
+        told: Told<'b>,
+    },
+    /// A message that answers nothing in flight: dropped and counted under `reason`
+    /// (`unsolicited_response`, `response_mismatch`).
+    Dropped {
+        /// How many bytes of the input were used.
+        used: usize,
+        /// Why.
+        reason: Reason,
+        /// The ticket that it spoiled: it will never be answered in good order and is failed now.
+        spoiled: Option<Ticket>,
+    },
+    /// Housekeeping. Its bytes are used.
+    Own {
+        /// How many bytes of the input were used.
+        used: usize,
+    },
+    /// This device connection cannot go on.
+    End {
+        /// Why.
+        cause: Cause,
+        /// Why the last bytes were refused, where they were.
+        reason: Option<Reason>,
+    },
+}
+
+/// What the clock did to a [`DeviceHalf`](crate::protocol::DeviceHalf). Ask again until it is `Idle`.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DeviceTick {
+    /// Nothing is due.
+    Idle,
+    /// This request was not answered in time. Its entry stays as a tombstone; a late answer is dropped.
+    TimedOut(Ticket),
+    /// This device connection cannot go on.
+    End(Cause),
+}
+
+/// Whose ids stand on the device's wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// Our own counter.
+    Own,
+    /// Those seen in a capture (`replay`, `decode`).
+    Observed,
+}
+
+/// What a peer's half is made with.
+#[derive(Clone, Debug)]
+pub struct PeerOptions {
+    /// The protocol's own settings.
+    pub settings: crate::keys::Settings,
+    /// Unanswered messages that it may hold; then [`PeerHalf::has_room`](crate::protocol::PeerHalf::has_room) says no.
+    pub pending: usize,
+    /// From a message's first byte to its last.
+    pub frame_timeout: core::time::Duration,
+}
+
+/// What a device's half is made with.
+#[derive(Clone, Debug)]
+pub struct DeviceOptions {
+    /// The protocol's own settings.
+    pub settings: crate::keys::Settings,
+    /// Requests outstanding on this connection.
+    pub pending: usize,
+    /// From a message's first byte to its last.
+    pub frame_timeout: core::time::Duration,
+    /// From the write on the wire to the device to its answer.
+    pub request_timeout: core::time::Duration,
+    /// Whose ids.
+    pub ids: Ids,
+}

@@ -1,0 +1,186 @@
+//! Which protocols are there, and who speaks each? One line a protocol.
+
+use alloc::boxed::Box;
+use core::ops::ControlFlow;
+
+use crate::{
+    deed::{Deed, ReadFirst, Seen},
+    half::{Asked, DeviceOptions, DeviceStep, DeviceTick, Input, PeerOptions, Step, Ticket, Told},
+    keys::KeySpec,
+    out::{Full, Out},
+    policy::Denied,
+    sentence::{BuildFault, Grammar, Preset, Sentence},
+    time::{Mono, Now},
+    vocab::{Cause, OnDeny, Reason},
+};
+
+/// Declares a protocol: its variant, its word in config and metrics, its module. The module brings `GRAMMAR`, `KEYS`,
+/// `PRESETS`, `Peer`, `Device`, `Request<'b>`, `Response<'b>` and `build`.
+macro_rules! protocols {
+    ($($name:ident = $word:literal in $module:ident),+ $(,)?) => {
+        crate::words! {
+            /// The protocols that a conduit can state.
+            Protocol { $($name = $word),+ }
+        }
+
+        impl Protocol {
+            /// The protocol's words: objects, functions, units.
+            pub fn grammar(self) -> &'static Grammar { match self { $(Self::$name => &crate::$module::GRAMMAR),+ } }
+            /// The keys of `[conduits.X.<protocol>]`.
+            pub fn keys(self) -> &'static [KeySpec] { match self { $(Self::$name => crate::$module::KEYS),+ } }
+            /// The literal sentences that a `preset` stands for.
+            pub fn presets(self) -> &'static [Preset] { match self { $(Self::$name => crate::$module::PRESETS),+ } }
+            /// The half that faces the peer.
+            pub fn peer_half(self, options: &PeerOptions) -> PeerHalf {
+                match self { $(Self::$name => PeerHalf::$name(crate::$module::Peer::new(options))),+ }
+            }
+            /// The half that faces the device.
+            pub fn device_half(self, options: &DeviceOptions) -> DeviceHalf {
+                match self { $(Self::$name => DeviceHalf::$name(crate::$module::Device::new(options))),+ }
+            }
+            /// The message that would do what `sentence` says, in its usual function unless `via` names one
+            /// (`explain` and policy tests). `unit` is the conduit's first unit, used where the sentence names none.
+            ///
+            /// # Errors
+            /// [`BuildFault`] when no single message can do that.
+            pub fn build(self, sentence: &Sentence, unit: u32) -> Result<Stored, BuildFault> {
+                match self { $(Self::$name => crate::$module::build(sentence, unit)),+ }
+            }
+        }
+
+        /// One whole, legal, canonical message of a peer; borrowed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Message<'b> { $(#[doc = $word] $name(crate::$module::Request<'b>)),+ }
+
+        impl<'b> Message<'b> {
+            /// Its protocol.
+            pub fn protocol(&self) -> Protocol { match self { $(Self::$name(_) => Protocol::$name),+ } }
+            /// Visits its deeds, leaf by leaf, until the visitor breaks.
+            pub fn deeds<B>(&self, each: &mut dyn FnMut(Deed<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
+                match self { $(Self::$name(one) => one.deeds(each)),+ }
+            }
+            /// Its function code.
+            pub fn function(&self) -> u16 { match self { $(Self::$name(one) => one.function()),+ } }
+            /// Its unit.
+            pub fn unit(&self) -> u32 { match self { $(Self::$name(one) => one.unit()),+ } }
+            /// Its canonical bytes without the link's own fields, to keep while it waits.
+            pub fn store(&self) -> Stored {
+                match self { $(Self::$name(one) => Stored { protocol: Protocol::$name, bytes: one.store() }),+ }
+            }
+        }
+
+        /// One validated answer of a device; borrowed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Answer<'b> { $(#[doc = $word] $name(crate::$module::Response<'b>)),+ }
+
+        impl Answer<'_> {
+            /// What the device now is known to hold.
+            pub fn seen(&self, each: &mut dyn FnMut(Seen)) { match self { $(Self::$name(one) => one.seen(each)),+ } }
+        }
+
+        /// A message kept while it waits for the device's turn or for a read.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Stored { protocol: Protocol, bytes: Box<[u8]> }
+
+        impl Stored {
+            /// The message. It was legal when it was stored, so this reads it again without a verdict of its own.
+            pub fn message(&self) -> Option<Message<'_>> {
+                match self.protocol { $(Protocol::$name => crate::$module::Request::restore(&self.bytes).map(Message::$name)),+ }
+            }
+            /// Its canonical bytes.
+            pub fn bytes(&self) -> &[u8] { &self.bytes }
+        }
+
+        /// The server's role towards the peer: framing, ids, order of answers.
+        #[derive(Debug)]
+        pub enum PeerHalf { $(#[doc = $word] $name(crate::$module::Peer)),+ }
+
+        impl PeerHalf {
+            /// The next thing that the peer's bytes say.
+            pub fn next<'b>(&mut self, input: Input<'b>, now: Now, to_peer: &mut Out) -> Step<'b> {
+                match self { $(Self::$name(one) => one.next(input, now, to_peer)),+ }
+            }
+            /// Takes the pending slot of an allowed message.
+            ///
+            /// # Errors
+            /// `duplicate_id` where its id is in flight, `too_many_pending` where no slot is free.
+            pub fn accept(&mut self, asked: &Asked<'_>, ticket: Ticket) -> Result<(), Reason> {
+                match self { $(Self::$name(one) => one.accept(asked, ticket)),+ }
+            }
+            /// Refuses a message that was not accepted, in its turn.
+            ///
+            /// # Errors
+            /// [`Full`] when the answer does not fit.
+            pub fn refuse(&mut self, asked: &Asked<'_>, denied: &Denied, style: OnDeny, to_peer: &mut Out) -> Result<(), Full> {
+                match self { $(Self::$name(one) => one.refuse(asked, denied, style, to_peer)),+ }
+            }
+            /// Refuses a message that was accepted: it was refused when dequeued, timed out, or lost its device.
+            ///
+            /// # Errors
+            /// [`Full`] when the answer does not fit.
+            pub fn refuse_ticket(&mut self, ticket: Ticket, denied: &Denied, style: OnDeny, to_peer: &mut Out) -> Result<(), Full> {
+                match self { $(Self::$name(one) => one.refuse_ticket(ticket, denied, style, to_peer)),+ }
+            }
+            /// Hands over the device's answer, in its turn.
+            ///
+            /// # Errors
+            /// [`Full`] when the answer does not fit.
+            pub fn deliver(&mut self, told: &Told<'_>, to_peer: &mut Out) -> Result<(), Full> {
+                match self { $(Self::$name(one) => one.deliver(told, to_peer)),+ }
+            }
+            /// The device came or went.
+            pub fn device_is(&mut self, up: bool, to_peer: &mut Out) { match self { $(Self::$name(one) => one.device_is(up, to_peer)),+ } }
+            /// Whether one more message may be read.
+            pub fn has_room(&self) -> bool { match self { $(Self::$name(one) => one.has_room()),+ } }
+            /// How many messages wait for their answer.
+            pub fn pending(&self) -> usize { match self { $(Self::$name(one) => one.pending()),+ } }
+            /// When [`Self::tick`] must be called at the latest.
+            pub fn deadline(&self) -> Option<Mono> { match self { $(Self::$name(one) => one.deadline()),+ } }
+            /// Time has passed. A cause means that the session ends.
+            pub fn tick(&mut self, now: Now, to_peer: &mut Out) -> Option<Cause> { match self { $(Self::$name(one) => one.tick(now, to_peer)),+ } }
+            /// Panics where an invariant does not hold (tests and simulation).
+            pub fn check_invariants(&self) { match self { $(Self::$name(one) => one.check_invariants()),+ } }
+        }
+
+        /// The client's role towards the device: own ids, own timers, one checked answer a request.
+        #[derive(Debug)]
+        pub enum DeviceHalf { $(#[doc = $word] $name(crate::$module::Device)),+ }
+
+        impl DeviceHalf {
+            /// Serialises an allowed message with our own ids.
+            ///
+            /// # Errors
+            /// `too_many_pending` without room; `not_canonical` where what would leave is not what was judged.
+            pub fn submit(&mut self, message: &Message<'_>, ticket: Ticket, now: Now, to_device: &mut Out) -> Result<(), Reason> {
+                match (self, message) { $((Self::$name(one), Message::$name(message)) => one.submit(message, ticket, now, to_device)),+ }
+            }
+            /// The gateway's own read for `step` and `when`.
+            ///
+            /// # Errors
+            /// As [`Self::submit`].
+            pub fn ask(&mut self, read: &ReadFirst, ticket: Ticket, now: Now, to_device: &mut Out) -> Result<(), Reason> {
+                match self { $(Self::$name(one) => one.ask(read, ticket, now, to_device)),+ }
+            }
+            /// The next thing that the device's bytes say.
+            pub fn next<'b>(&'b mut self, input: Input<'b>, now: Now, to_device: &mut Out) -> DeviceStep<'b> {
+                match self { $(Self::$name(one) => one.next(input, now, to_device)),+ }
+            }
+            /// Whether one more request may be outstanding.
+            pub fn has_room(&self) -> bool { match self { $(Self::$name(one) => one.has_room()),+ } }
+            /// How many requests are outstanding (tombstones not counted).
+            pub fn in_flight(&self) -> usize { match self { $(Self::$name(one) => one.in_flight()),+ } }
+            /// The connection is gone: gives up the next ticket in flight, until there is none.
+            pub fn abandon(&mut self) -> Option<Ticket> { match self { $(Self::$name(one) => one.abandon()),+ } }
+            /// When [`Self::tick`] must be called at the latest.
+            pub fn deadline(&self) -> Option<Mono> { match self { $(Self::$name(one) => one.deadline()),+ } }
+            /// Time has passed.
+            pub fn tick(&mut self, now: Now, to_device: &mut Out) -> DeviceTick { match self { $(Self::$name(one) => one.tick(now, to_device)),+ } }
+            /// Panics where an invariant does not hold (tests and simulation).
+            pub fn check_invariants(&self) { match self { $(Self::$name(one) => one.check_invariants()),+ } }
+        }
+    };
+}
+
+protocols! {
+    Modbus = "modbus" in modbus,
+}

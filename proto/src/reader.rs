@@ -1,0 +1,78 @@
+//! Who slices bytes? Only this.
+
+/// A cursor over one frame. Every take is checked; [`Reader::finish`] fails on leftovers.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'b> {
+    rest: &'b [u8],
+}
+
+/// The bytes end before the field does, or go on after the last field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// A field reaches past the end.
+    #[error("the message ends before its fields do")]
+    Short,
+    /// Bytes follow the last field.
+    #[error("bytes follow the last field")]
+    Trailing,
+}
+
+impl<'b> Reader<'b> {
+    /// Reads `bytes` from their start.
+    pub const fn new(bytes: &'b [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// How many bytes are left.
+    pub const fn len(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Whether none is left.
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next `n` bytes.
+    ///
+    /// # Errors
+    /// [`Misfit::Short`] when fewer are left.
+    pub fn take(&mut self, n: usize) -> Result<&'b [u8], Misfit> {
+        let (head, tail) = self.rest.split_at_checked(n).ok_or(Misfit::Short)?;
+        self.rest = tail;
+        Ok(head)
+    }
+
+    /// The next byte.
+    ///
+    /// # Errors
+    /// [`Misfit::Short`] at the end.
+    pub fn u8(&mut self) -> Result<u8, Misfit> {
+        let (head, tail) = self.rest.split_first().ok_or(Misfit::Short)?;
+        self.rest = tail;
+        Ok(*head)
+    }
+
+    /// The next two bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`Misfit::Short`] when fewer are left.
+    pub fn u16(&mut self) -> Result<u16, Misfit> {
+        let (head, tail) = self.rest.split_first_chunk::<2>().ok_or(Misfit::Short)?;
+        self.rest = tail;
+        Ok(u16::from_be_bytes(*head))
+    }
+
+    /// All that is left.
+    pub fn rest(&mut self) -> &'b [u8] {
+        core::mem::take(&mut self.rest)
+    }
+
+    /// Nothing may be left.
+    ///
+    /// # Errors
+    /// [`Misfit::Trailing`] when something is.
+    pub const fn finish(self) -> Result<(), Misfit> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Misfit::Trailing) }
+    }
+}
