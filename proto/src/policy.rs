@@ -12,11 +12,13 @@ use crate::{
 };
 
 mod budget;
+mod charges;
 mod compile;
 mod held;
 mod judge;
 
 pub use budget::{Budgets, Reservation};
+pub use charges::{Charges, RuleList};
 pub use held::Held;
 
 /// One rule of the operator.
@@ -89,7 +91,7 @@ pub struct RuleIx(pub u32);
 /// The compiled rules of one conduit. Immutable; shared by all sessions.
 #[derive(Debug)]
 pub struct PolicySet {
-    pub(crate) inner: compile::Compiled,
+    pub(crate) inner: Arc<compile::Compiled>,
 }
 
 /// The compiled rules as one peer meets them.
@@ -118,17 +120,6 @@ pub enum Verdict {
     Ask(ReadFirst),
     /// It may not.
     Deny(Denied),
-}
-
-/// What an allowed message costs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Charges {
-    /// The allow rules that together cover it, each once.
-    pub rules: Vec<RuleIx>,
-    /// Whether every deed is covered by `always` rules: no rate, no queue limit, the reserved slot.
-    pub always: bool,
-    /// Whether a bucket of a rule or a shared budget is spent.
-    pub spends: bool,
 }
 
 /// Why a message may not pass.
@@ -181,9 +172,9 @@ impl View {
         judge::judge(self, message, known, now)
     }
 
-    /// Judges with the deny rules only (monitor mode).
-    pub fn judge_denials(&self, message: &Message<'_>) -> Option<Denied> {
-        judge::denials(self, message)
+    /// Judges with the deny rules only (monitor mode). `now` because a deny rule can hold `during` a schedule.
+    pub fn judge_denials(&self, message: &Message<'_>, now: Now) -> Option<Denied> {
+        judge::denials(self, message, now)
     }
 }
 

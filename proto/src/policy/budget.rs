@@ -24,8 +24,9 @@ impl Budgets {
     pub fn reserve(&mut self, _charges: &Charges, _identity: u16, _now: Mono) -> Option<Reservation> {
         todo!()
     }
-    /// The message left.
-    pub fn commit(&mut self, _r: Reservation) {
+    /// The message left at `now`: its tokens are spent then, not when they were reserved, so that messages that
+    /// waited together cannot leave together with another bucket behind them.
+    pub fn commit(&mut self, _r: Reservation, _now: Mono) {
         todo!()
     }
     /// It did not leave.

@@ -8,6 +8,6 @@ pub(super) fn view(_s: &PolicySet, _w: &Who) -> Arc<View> {
 pub(super) fn judge(_v: &View, _m: &Message<'_>, _k: &Known<'_>, _n: Now) -> Verdict {
     todo!()
 }
-pub(super) fn denials(_v: &View, _m: &Message<'_>) -> Option<Denied> {
+pub(super) fn denials(_v: &View, _m: &Message<'_>, _n: Now) -> Option<Denied> {
     todo!()
 }
