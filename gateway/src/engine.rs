@@ -2,9 +2,18 @@
 //!
 //! The driver (worker tasks) feeds bytes and time, flushes the outboxes, dials when asked, and wakes the tasks that
 //! [`Engine::take_wakes`] names. The simulation drives the same code under a virtual clock.
+//!
+//! ```text
+//! peer_bytes -> intake: whole message -> judge -> limits, rule budget, journal slot -> session's queue
+//! dispatch (device's turn): judged again -> [read first] -> [record on disk] -> DeviceHalf.submit -> to_device
+//! device_bytes -> answer: Told -> held values -> PeerHalf.deliver -> to_peer
+//! tick -> delays, queue and request timeouts, idle ends
+//! ```
+//! One conduit lives on one worker: everything here is plain `&mut`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
     out::Out,
     policy::PolicySet,
@@ -12,145 +21,339 @@ use sluicegate_proto::{
     vocab::Cause,
 };
 
-use crate::{
-    observe::{
-        journal::{Journal, Seq},
-        metrics::ConduitMetrics,
-    },
-    permit::Permit,
-};
+use crate::{observe::journal::Seq, permit::Permit};
 
-/// What an engine is made with.
-#[derive(Debug)]
-pub struct Setup {
-    /// The whole site, and which conduit of it.
-    pub site: Arc<sluicegate_config::plan::Site>,
-    /// The conduit.
-    pub conduit: sluicegate_config::plan::ConduitId,
-    /// The policy in force, and its number.
-    pub policy: Arc<PolicySet>,
-    /// The policy's number.
-    pub epoch: u64,
-    /// Resolved handles.
-    pub metrics: Arc<ConduitMetrics>,
-    /// Where audit records go.
-    pub journal: Journal,
-}
+mod answer;
+mod core;
+mod dispatch;
+mod intake;
+mod limits;
+mod link;
+mod locks;
+mod seam;
+mod session;
+mod trail;
 
-/// A live session of one conduit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey(pub u64);
-
-/// A device connection of one conduit, live or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkKey(pub u64);
-
-/// Whom the driver must look after now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// This session has bytes to flush, reads to resume, or an end to carry out.
-    Session(SessionKey),
-    /// This link is new, wants dialling, has bytes to flush, or must close.
-    Link(LinkKey),
-    /// The earliest deadline moved forward.
-    Timer,
-}
-
-/// What a link's task must do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkWant {
-    /// Nothing to send: stay unconnected.
-    Rest,
-    /// Dial (or go on dialling).
-    Dial,
-    /// Read from and write to the live connection.
-    Pump,
-    /// Close the connection; `Engine::link_down` was already accounted for.
-    Close,
-    /// The link is gone for good: end the task.
-    Gone,
-}
+pub use self::seam::{LinkKey, LinkWant, SessionKey, Setup, Wake};
+use self::{core::Core, link::Link, session::Session};
 
 /// One conduit.
-#[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    core: Core,
+    links: BTreeMap<LinkKey, Link>,
+    next_link: u64,
+    next_session: u64,
+    judged: u32,
+    clock: Box<dyn Fn() -> Mono>,
+}
 
-#[expect(missing_docs, reason = "skeleton")]
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("conduit", &self.core.conduit().name)
+            .field("sessions", &self.core.sessions.len())
+            .field("links", &self.links.len())
+            .finish()
+    }
+}
+
 impl Engine {
-    pub fn new(_setup: Setup) -> Self {
-        todo!()
+    /// An engine with full buckets, nothing known of the device, and (for a shared upstream) its links at rest.
+    pub fn new(setup: Setup) -> Self {
+        let clock = setup.clock;
+        let mut engine = Self {
+            core: Core::new(
+                core::Place { site: setup.site, conduit: setup.conduit },
+                (setup.policy, setup.epoch),
+                setup.metrics,
+                setup.journal,
+            ),
+            links: BTreeMap::new(),
+            next_link: 0,
+            next_session: 0,
+            judged: 0,
+            clock,
+        };
+        if engine.conduit().shared {
+            for _ in 0..engine.conduit().upstream_connections.max(1) {
+                engine.add_link();
+            }
+        }
+        engine
     }
-    /// A session for this permit; `session_limit` when there are too many. `shuts` with `session_closed` exactly once.
-    pub fn open(&mut self, _permit: Permit, _now: Now) -> Result<SessionKey, Cause> {
-        todo!()
+
+    /// The conduit that this engine serves.
+    pub fn conduit(&self) -> &Conduit {
+        self.core.conduit()
     }
-    /// Bytes from the peer, decrypted. All of them are taken.
-    pub fn peer_bytes(&mut self, _key: SessionKey, _bytes: &[u8], _now: Now) {
-        todo!()
+
+    /// A session for this permit.
+    ///
+    /// # Errors
+    /// `session_limit` when there are too many, `drain` while the conduit is stopping.
+    pub fn open(&mut self, permit: Permit, now: Now) -> Result<SessionKey, Cause> {
+        if self.core.draining {
+            return Err(Cause::Drain);
+        }
+        let live = self.core.sessions.values().filter(|one| one.ended.is_none()).count();
+        if live >= usize::try_from(self.conduit().max_sessions).unwrap_or(usize::MAX) {
+            self.core.trail_refused_session(&permit, Cause::SessionLimit);
+            return Err(Cause::SessionLimit);
+        }
+        let link = self.link_for_new_session();
+        let number = (u64::from(self.core.place.conduit.0) << 32) | self.next_session;
+        self.next_session += 1;
+        let key = SessionKey(number);
+        let mut permit = permit;
+        if permit.epoch() != self.core.epoch {
+            permit.follow(&self.core.policy, self.core.epoch);
+        }
+        let session = Session::new(&self.core, permit, link, now.mono);
+        self.core.sessions.insert(key, session);
+        self.core.trail_opened(key);
+        let at = self.core.sessions.get(&key).and_then(|one| one.deadline(self.core.conduit()));
+        self.core.wake_at(at);
+        Ok(key)
     }
+
+    /// Bytes from the peer, decrypted. All of them are taken; what cannot be read yet is kept, and
+    /// [`Self::wants_peer_bytes`] then says no.
+    pub fn peer_bytes(&mut self, key: SessionKey, bytes: &[u8], now: Now) {
+        self.core.limits.set_time(now.mono);
+        self.core.metrics.bytes_from_peer(bytes.len());
+        self.judged += intake::bytes(&mut self.core, key, bytes, now);
+        self.dispatch_ready(now);
+        self.observe_inspection(now);
+    }
+
     /// The peer sends no more. `truncated`: without close_notify on TLS, or reset.
-    pub fn peer_eof(&mut self, _key: SessionKey, _truncated: bool, _now: Now) {
-        todo!()
+    pub fn peer_eof(&mut self, key: SessionKey, truncated: bool, now: Now) {
+        intake::eof(&mut self.core, key, truncated, now);
+        self.dispatch_all(now);
     }
-    /// Whether the driver should read from this peer now (back-pressure, delays).
-    pub fn wants_peer_bytes(&self, _key: SessionKey) -> bool {
-        todo!()
+
+    /// Whether the driver should read from this peer now.
+    pub fn wants_peer_bytes(&self, key: SessionKey) -> bool {
+        !self.core.draining && self.core.sessions.get(&key).is_some_and(Session::wants_bytes)
     }
-    /// Bytes to flush to the peer; the driver consumes what left.
-    pub fn to_peer(&mut self, _key: SessionKey) -> Option<&mut Out> {
-        todo!()
+
+    /// Bytes to flush to the peer; the driver consumes what left, then calls [`Self::peer_flushed`].
+    pub fn to_peer(&mut self, key: SessionKey) -> Option<&mut Out> {
+        self.core.sessions.get_mut(&key).map(|session| &mut session.out)
     }
-    /// Set when the session is over: the driver flushes `to_peer` (bounded by `half_close`), closes, then calls `forget`.
-    pub fn ended(&self, _key: SessionKey) -> Option<Cause> {
-        todo!()
+
+    /// `n` bytes left for the peer: reading may go on.
+    pub fn peer_flushed(&mut self, key: SessionKey, n: usize, now: Now) {
+        self.core.metrics.bytes_to_peer(n);
+        if self.core.sessions.get(&key).is_some_and(Session::has_spill) {
+            self.core.limits.set_time(now.mono);
+            self.judged += intake::bytes(&mut self.core, key, &[], now);
+            self.dispatch_ready(now);
+        }
     }
-    pub fn forget(&mut self, _key: SessionKey) {
-        todo!()
+
+    /// Set when the session is over: the driver flushes `to_peer` within the half-close deadline, closes, then calls
+    /// [`Self::forget`].
+    pub fn ended(&self, key: SessionKey) -> Option<Cause> {
+        self.core.sessions.get(&key).and_then(|session| session.ended)
     }
-    /// Ends a session from outside (drain, revocation, faults, I/O error).
-    pub fn end(&mut self, _key: SessionKey, _cause: Cause, _now: Now) {
-        todo!()
+
+    /// The driver is done with an ended session.
+    pub fn forget(&mut self, key: SessionKey) {
+        if let Some(session) = self.core.sessions.remove(&key)
+            && !self.conduit().shared
+            && let Some(link) = self.links.get_mut(&session.link)
+        {
+            link.retire();
+            self.core.wake(Wake::Link(session.link));
+        }
     }
+
+    /// Ends a session from outside (drain, revocation, faults, I/O error). What is queued is not sent; what is in flight
+    /// is answered to nobody.
+    pub fn end(&mut self, key: SessionKey, cause: Cause, now: Now) {
+        self.core.end(key, cause, now);
+        self.dispatch_all(now);
+    }
+
+    /// The sessions that were not forgotten yet.
     pub fn sessions(&self) -> Vec<SessionKey> {
-        todo!()
+        self.core.sessions.keys().copied().collect()
     }
-    pub fn link_want(&self, _link: LinkKey) -> LinkWant {
-        todo!()
+
+    /// Who holds a session, for the line that names who holds up a stop.
+    pub fn peer_of(&self, key: SessionKey) -> Option<&Arc<crate::permit::Peer>> {
+        self.core.sessions.get(&key).map(|session| session.permit.peer())
     }
-    pub fn link_up(&mut self, _link: LinkKey, _now: Now) {
-        todo!()
+
+    /// The links, live or not.
+    pub fn links(&self) -> Vec<LinkKey> {
+        self.links.keys().copied().collect()
     }
-    /// The dial failed or the connection ended; nothing in flight is sent again.
-    pub fn link_down(&mut self, _link: LinkKey, _now: Now) {
-        todo!()
+
+    /// What the task of this link must do now.
+    pub fn link_want(&self, link: LinkKey) -> LinkWant {
+        self.links.get(&link).map_or(LinkWant::Gone, Link::want)
     }
-    pub fn device_bytes(&mut self, _link: LinkKey, _bytes: &[u8], _now: Now) {
-        todo!()
+
+    /// The device connection stands.
+    pub fn link_up(&mut self, link: LinkKey, now: Now) {
+        if let Some(one) = self.links.get_mut(&link) {
+            one.up(&self.core, now.mono);
+            self.core.metrics.upstream_up(true);
+        }
+        self.core.limits.set_time(now.mono);
+        self.dispatch(link, now);
     }
-    pub fn to_device(&mut self, _link: LinkKey) -> Option<&mut Out> {
-        todo!()
+
+    /// The dial failed, or the connection ended or was closed as asked. Nothing in flight is sent again.
+    pub fn link_down(&mut self, link: LinkKey, now: Now) {
+        if let Some(one) = self.links.get_mut(&link) {
+            answer::down(&mut self.core, one, link, now);
+        }
+        self.resume_intake(now);
+        self.dispatch_ready(now);
+        if self.links.get(&link).is_some_and(|one| one.want() == LinkWant::Gone) {
+            self.links.remove(&link);
+        }
     }
+
+    /// Bytes from the device. All of them are taken.
+    pub fn device_bytes(&mut self, link: LinkKey, bytes: &[u8], now: Now) {
+        self.core.limits.set_time(now.mono);
+        if let Some(one) = self.links.get_mut(&link) {
+            answer::bytes(&mut self.core, one, link, bytes, now);
+        }
+        self.resume_intake(now);
+        self.dispatch_ready(now);
+        self.observe_inspection(now);
+    }
+
+    /// Bytes to flush to the device.
+    pub fn to_device(&mut self, link: LinkKey) -> Option<&mut Out> {
+        self.links.get_mut(&link).map(|one| &mut one.out)
+    }
+
+    /// `n` bytes left for the device: the next message may go.
+    pub fn device_flushed(&mut self, link: LinkKey, n: usize, now: Now) {
+        if n > 0 {
+            self.dispatch(link, now);
+        }
+    }
+
+    /// When [`Self::tick`] must be called at the latest.
     pub fn deadline(&self) -> Option<Mono> {
-        todo!()
+        let sessions = self.core.sessions.values().filter_map(|one| one.deadline(self.core.conduit()));
+        let links = self.links.values().filter_map(|one| one.deadline(self.core.conduit()));
+        let earliest = sessions.chain(links).min();
+        self.core.armed.set(earliest);
+        earliest
     }
-    pub fn tick(&mut self, _now: Now) {
-        todo!()
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Now) {
+        self.core.limits.set_time(now.mono);
+        for (key, link) in &mut self.links {
+            answer::tick(&mut self.core, link, *key, now);
+        }
+        dispatch::tick_sessions(&mut self.core, now);
+        self.resume_intake(now);
+        self.dispatch_all(now);
     }
-    pub fn set_policy(&mut self, _policy: Arc<PolicySet>, _epoch: u64, _now: Now) {
-        todo!()
+
+    /// A new policy is in force: every later verdict is by it, queued messages included.
+    pub fn set_policy(&mut self, policy: Arc<PolicySet>, epoch: u64, now: Now) {
+        self.core.set_policy(policy, epoch, now);
+        self.dispatch_all(now);
     }
-    /// Records up to here are on disk (`durable = "writes"`).
-    pub fn durable(&mut self, _seq: Seq, _now: Now) {
-        todo!()
+
+    /// Records up to `seq` are on disk (`durable = "writes"`).
+    pub fn durable(&mut self, seq: Seq, now: Now) {
+        if seq > self.core.durable {
+            self.core.durable = seq;
+            self.dispatch_all(now);
+        }
     }
-    /// Stop taking messages; sessions end with `drain` once nothing is pending.
-    pub fn drain(&mut self, _now: Now) {
-        todo!()
+
+    /// Stop taking messages; sessions end with `drain` once nothing of theirs is pending.
+    pub fn drain(&mut self, now: Now) {
+        self.core.draining = true;
+        dispatch::tick_sessions(&mut self.core, now);
+        self.dispatch_all(now);
     }
+
+    /// Whom to wake, each once.
     pub fn take_wakes(&mut self) -> Vec<Wake> {
-        todo!()
+        let mut wakes = std::mem::take(&mut self.core.wakes);
+        wakes.sort_unstable();
+        wakes.dedup();
+        wakes
     }
+
+    /// Panics where an invariant does not hold (tests and simulation).
     pub fn check_invariants(&self) {
-        todo!()
+        self.core.check_invariants();
+        for link in self.links.values() {
+            link.check_invariants();
+        }
+    }
+
+    fn add_link(&mut self) -> LinkKey {
+        let key = LinkKey(self.next_link);
+        self.next_link += 1;
+        self.links.insert(key, Link::new(&self.core));
+        self.core.wake(Wake::Link(key));
+        key
+    }
+
+    /// The shared link with the fewest sessions, or one of its own.
+    fn link_for_new_session(&mut self) -> LinkKey {
+        if !self.conduit().shared {
+            return self.add_link();
+        }
+        let load = |key: LinkKey| self.core.sessions.values().filter(|one| one.link == key).count();
+        let fewest = self.links.keys().copied().min_by_key(|key| load(*key));
+        fewest.unwrap_or_else(|| self.add_link())
+    }
+
+    /// Messages that waited unread for a free slot are read as soon as there is one.
+    fn resume_intake(&mut self, now: Now) {
+        let waiting: Vec<_> =
+            self.core.sessions.iter().filter(|(_, one)| one.can_resume(now.mono)).map(|(key, _)| *key).collect();
+        for key in waiting {
+            self.judged += intake::bytes(&mut self.core, key, &[], now);
+        }
+    }
+
+    /// The links that have news; all of them when a lock may have come free.
+    fn dispatch_ready(&mut self, now: Now) {
+        if self.core.blocked.take() {
+            return self.dispatch_all(now);
+        }
+        while let Some(key) = self.core.ready.first().copied() {
+            self.core.ready.remove(&key);
+            self.dispatch(key, now);
+        }
+    }
+
+    fn dispatch_all(&mut self, now: Now) {
+        for (key, link) in &mut self.links {
+            dispatch::link(&mut self.core, link, *key, now);
+        }
+    }
+
+    fn dispatch(&mut self, key: LinkKey, now: Now) {
+        if let Some(link) = self.links.get_mut(&key) {
+            dispatch::link(&mut self.core, link, key, now);
+        }
+    }
+
+    fn observe_inspection(&mut self, now: Now) {
+        if self.judged > 0 {
+            let took = (self.clock)().since(now.mono);
+            for _ in 0..std::mem::take(&mut self.judged) {
+                self.core.metrics.inspected(took);
+            }
+        }
     }
 }

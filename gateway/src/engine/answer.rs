@@ -1,0 +1,198 @@
+//! What becomes of the device's bytes, its silence, its end?
+
+use sluicegate_proto::{
+    half::{DeviceStep, DeviceTick, Input, Outcome, Ticket, Told},
+    policy::Denied,
+    time::Now,
+    vocab::{Cause, Reason},
+};
+
+use super::{
+    LinkKey, SessionKey, Wake,
+    core::Core,
+    link::{Flight, Flown, Link, State},
+};
+use crate::observe::metrics::ResponseOutcome;
+
+/// Takes all of `bytes`: every whole answer goes to the peer that asked, and to nobody else.
+pub(super) fn bytes(core: &mut Core, link: &mut Link, key: LinkKey, bytes: &[u8], now: Now) {
+    if link.state != State::Up {
+        return;
+    }
+    link.active = now.mono;
+    let mut kept = std::mem::take(&mut link.spill);
+    let input = if kept.is_empty() {
+        bytes
+    } else {
+        kept.extend_from_slice(bytes);
+        &kept
+    };
+    let mut used = 0;
+    loop {
+        let rest = &input[used..];
+        if rest.is_empty() {
+            break;
+        }
+        match link.half.next(Input::Stream(rest), now, &mut link.out) {
+            DeviceStep::Need { .. } => break,
+            DeviceStep::Own { used: n } => used += n,
+            DeviceStep::Told { used: n, told } => {
+                used += n;
+                if let Some(flight) = link.flying.remove(&told.ticket) {
+                    told_by_device(core, &flight, &told, now);
+                }
+            }
+            DeviceStep::Dropped { used: n, reason, spoiled } => {
+                used += n;
+                dropped(core, reason);
+                let flight = spoiled.and_then(|ticket| Some((ticket, link.flying.remove(&ticket)?)));
+                if let Some((ticket, flight)) = flight {
+                    fail(core, ticket, &flight, Reason::ResponseMismatch, now);
+                }
+            }
+            DeviceStep::End { cause: _, reason } => {
+                dropped(core, reason.unwrap_or(Reason::Malformed));
+                close(core, link, key, now);
+                return;
+            }
+        }
+    }
+    link.spill = input[used..].to_vec();
+    core.ready.insert(key);
+}
+
+/// Time has passed for this device connection.
+pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
+    if link.state != State::Up {
+        return;
+    }
+    loop {
+        match link.half.tick(now, &mut link.out) {
+            DeviceTick::Idle => break,
+            DeviceTick::TimedOut(ticket) => {
+                core.metrics.response(ResponseOutcome::Timeout);
+                if let Some(flight) = link.flying.remove(&ticket) {
+                    fail(core, ticket, &flight, Reason::RequestTimeout, now);
+                }
+            }
+            DeviceTick::End(_) => return close(core, link, key, now),
+        }
+    }
+    let idle = core.conduit().upstream_idle;
+    if link.flying.is_empty() && now.mono >= link.active.after(idle) {
+        link.state = State::Closing;
+        core.wake(Wake::Link(key));
+    }
+}
+
+/// The dial failed or the connection is gone. Nothing in flight is sent again: its fate is unknown, and said so.
+pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
+    let was = link.state;
+    abandon(core, link, now);
+    link.spill = Vec::new();
+    link.out.clear();
+    if was == State::Retired {
+        return;
+    }
+    link.state = State::Rest;
+    match was {
+        State::Dialling => {
+            link.dial_failed(now.mono);
+            core.metrics.upstream_connect_failed();
+            core.metrics.upstream_up(false);
+            core.refuse_queued(key, Reason::UpstreamUnavailable, now);
+        }
+        State::Up => core.metrics.upstream_up(false),
+        State::Rest | State::Closing | State::Retired => {}
+    }
+    super::dispatch::link(core, link, key, now);
+    core.wake(Wake::Link(key));
+}
+
+fn close(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
+    abandon(core, link, now);
+    link.state = State::Closing;
+    core.wake(Wake::Link(key));
+}
+
+fn abandon(core: &mut Core, link: &mut Link, now: Now) {
+    while link.half.abandon().is_some() {}
+    for (ticket, flight) in std::mem::take(&mut link.flying) {
+        fail(core, ticket, &flight, Reason::UpstreamUnavailable, now);
+    }
+}
+
+/// An answer in good order.
+fn told_by_device(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
+    core.metrics.upstream_took(now.mono.since(flight.since));
+    core.metrics.response(match told.outcome {
+        Outcome::Ok => ResponseOutcome::Ok,
+        Outcome::Exception => ResponseOutcome::Exception,
+    });
+    if let Some(code) = told.exception {
+        core.metrics.device_exception(code);
+    }
+    let held = &mut core.held;
+    told.answer.seen(&mut |seen| held.learn(seen, now.mono));
+    match &flight.what {
+        Flown::Peer(key) => {
+            core.locks.release(told.ticket);
+            deliver(core, *key, told, now);
+        }
+        Flown::Own { session, .. } => own_read_done(core, *session, (told.ticket, flight), told.outcome == Outcome::Ok),
+    }
+}
+
+fn deliver(core: &mut Core, key: SessionKey, told: &Told<'_>, now: Now) {
+    let Some(session) = core.sessions.get_mut(&key) else { return };
+    if session.ended.is_some() {
+        return;
+    }
+    session.active = now.mono;
+    let full = session.half.deliver(told, &mut session.out).is_err();
+    core.wake(Wake::Session(key));
+    if full {
+        core.end(key, Cause::InternalError, now);
+    } else {
+        core.settle(key, now);
+    }
+}
+
+/// No answer, or none in good order: a peer's request is answered in the device's stead, an own read stays unknown.
+fn fail(core: &mut Core, ticket: Ticket, flight: &Flight, reason: Reason, now: Now) {
+    match &flight.what {
+        Flown::Peer(key) => {
+            core.locks.release(ticket);
+            core.answer_refusal(*key, ticket, &Denied::because(reason), now);
+        }
+        Flown::Own { session, .. } => own_read_done(core, *session, (ticket, flight), false),
+    }
+}
+
+/// The message that waited for this read is judged again in its turn.
+fn own_read_done(core: &mut Core, key: SessionKey, (ticket, flight): (Ticket, &Flight), answered: bool) {
+    let Flown::Own { read, .. } = &flight.what else { return };
+    let unit = core.conduit().protocol.grammar().unit_word;
+    let object = core.conduit().protocol.grammar().objects.get(usize::from(read.object.0)).map_or("?", |one| one.word);
+    let outcome = if answered { "answered" } else { "no answer" };
+    let note =
+        format!("origin: gateway; read {object} {} count {} {unit} {}: {outcome}", read.first, read.count, read.unit);
+    core.trail_own_read(key, note);
+    let Some(session) = core.sessions.get_mut(&key) else { return };
+    if let Some(job) = session.queue.iter_mut().find(|job| job.waits_for == Some(ticket)) {
+        job.waits_for = None;
+        if !answered {
+            job.failed.push(*read);
+        }
+    }
+}
+
+/// A message of the device that answers nothing: dropped, counted, never delivered to another request (GEN-08).
+fn dropped(core: &mut Core, reason: Reason) {
+    core.metrics.response(match reason {
+        Reason::UnsolicitedResponse => ResponseOutcome::Unsolicited,
+        _ => ResponseOutcome::Malformed,
+    });
+    core.metrics.denial(reason, core.mode());
+    core.trail_alarm(None, Some(reason), "a message of the device was dropped");
+}

@@ -1,0 +1,294 @@
+//! What do all sessions and links of a conduit share?
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use sluicegate_config::plan::{Conduit, ConduitId, Site};
+use sluicegate_proto::{
+    deed::ReadFirst,
+    half::Ticket,
+    policy::{Budgets, Denied, Held, Known, PolicySet, Verdict},
+    protocol::Message,
+    time::{Mono, Now},
+    vocab::{Cause, Mode, OnDeny, Reason},
+};
+
+use super::{
+    LinkKey, SessionKey, Wake,
+    limits::Limits,
+    locks::Locks,
+    session::{Job, Session},
+};
+use crate::{
+    observe::{
+        journal::{Journal, Seq},
+        metrics::ConduitMetrics,
+    },
+    permit::Permit,
+};
+
+/// Which conduit of which site.
+pub(super) struct Place {
+    pub(super) site: Arc<Site>,
+    pub(super) conduit: ConduitId,
+}
+
+/// The shared state of one conduit.
+pub(super) struct Core {
+    pub(super) place: Place,
+    pub(super) name: Arc<str>,
+    pub(super) policy: Arc<PolicySet>,
+    pub(super) epoch: u64,
+    pub(super) metrics: Arc<ConduitMetrics>,
+    pub(super) journal: Journal,
+    pub(super) durable: Seq,
+    pub(super) sessions: BTreeMap<SessionKey, Session>,
+    pub(super) held: Held,
+    pub(super) budgets: Budgets,
+    pub(super) limits: Limits,
+    pub(super) locks: Locks,
+    pub(super) wakes: Vec<Wake>,
+    pub(super) draining: bool,
+    /// Sessions with queued messages, by the link that they wait for.
+    pub(super) waiting: BTreeSet<(LinkKey, SessionKey)>,
+    /// Links with something new to dispatch.
+    pub(super) ready: BTreeSet<LinkKey>,
+    /// A message was found waiting for a lock: its release is everybody's news.
+    pub(super) blocked: Cell<bool>,
+    /// The deadline that the driver was told last.
+    pub(super) armed: Cell<Option<Mono>>,
+    next_ticket: u64,
+}
+
+impl Core {
+    pub(super) fn new(
+        place: Place,
+        (policy, epoch): (Arc<PolicySet>, u64),
+        metrics: Arc<ConduitMetrics>,
+        journal: Journal,
+    ) -> Self {
+        let conduit = &place.site.conduits[place.conduit.index()];
+        Self {
+            name: conduit.name.as_str().into(),
+            held: Held::new(&policy),
+            budgets: Budgets::new(&policy),
+            limits: Limits::new(conduit.limits, place.site.identities.len()),
+            locks: Locks::default(),
+            durable: journal.durable(),
+            sessions: BTreeMap::new(),
+            wakes: Vec::new(),
+            draining: false,
+            waiting: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            blocked: Cell::new(false),
+            armed: Cell::new(None),
+            next_ticket: 0,
+            place,
+            policy,
+            epoch,
+            metrics,
+            journal,
+        }
+    }
+
+    pub(super) fn conduit(&self) -> &Conduit {
+        &self.place.site.conduits[self.place.conduit.index()]
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.conduit().mode
+    }
+
+    pub(super) fn wake(&mut self, wake: Wake) {
+        if self.wakes.last() != Some(&wake) {
+            self.wakes.push(wake);
+        }
+    }
+
+    /// Something must happen at `at`: the driver hears of it only when that is earlier than what it waits for.
+    pub(super) fn wake_at(&mut self, at: Option<Mono>) {
+        if let Some(at) = at
+            && self.armed.get().is_none_or(|armed| at < armed)
+        {
+            self.wake(Wake::Timer);
+        }
+    }
+
+    /// Queues a message behind those of its session.
+    pub(super) fn enqueue(&mut self, key: SessionKey, job: Job) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.queue.push_back(job);
+            self.waiting.insert((session.link, key));
+            self.ready.insert(session.link);
+        }
+    }
+
+    /// A message whose turn was not yet.
+    pub(super) fn put_back(&mut self, key: SessionKey, job: Job) {
+        match self.sessions.get_mut(&key) {
+            Some(session) => {
+                session.queue.push_front(job);
+                self.waiting.insert((session.link, key));
+                let at = session.deadline(&self.place.site.conduits[self.place.conduit.index()]);
+                self.wake_at(at);
+            }
+            None => self.discard(job),
+        }
+    }
+
+    /// The session's first message.
+    pub(super) fn dequeue(&mut self, key: SessionKey) -> Option<Job> {
+        let session = self.sessions.get_mut(&key)?;
+        let job = session.queue.pop_front();
+        if session.queue.is_empty() {
+            self.waiting.remove(&(session.link, key));
+        }
+        job
+    }
+
+    pub(super) fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// The verdict on a message of this session, now.
+    pub(super) fn judge(&self, permit: &Permit, message: &Message<'_>, failed: &[ReadFirst], now: Now) -> Verdict {
+        let known = Known { held: &self.held, budgets: &self.budgets, failed };
+        if self.mode() == Mode::Enforce {
+            return permit.view().judge(message, &known, now);
+        }
+        match permit.view().judge_denials(message, now) {
+            Some(denied) => Verdict::Deny(denied),
+            None => permit.view().judge(message, &known, now),
+        }
+    }
+
+    /// Ends a session, once. Queued messages are not sent; what they reserved is given back.
+    pub(super) fn end(&mut self, key: SessionKey, cause: Cause, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        if session.ended.is_some() {
+            return;
+        }
+        session.ended = Some(cause);
+        session.guard = None;
+        session.spill = Vec::new();
+        session.slowed.clear();
+        session.active = now.mono;
+        let queue = std::mem::take(&mut session.queue);
+        self.waiting.remove(&(session.link, key));
+        for job in queue {
+            self.discard(job);
+        }
+        self.metrics.session_closed(cause);
+        self.trail_closed(key, cause);
+        self.wake(Wake::Session(key));
+    }
+
+    /// A job that will not be sent gives back what it took.
+    pub(super) fn discard(&mut self, job: Job) {
+        if let Some(reservation) = job.reservation {
+            self.budgets.give_back(reservation);
+        }
+        self.locks.release(job.ticket);
+    }
+
+    /// Refuses an accepted message that has not left: counts it, records it, answers it in its turn.
+    pub(super) fn refuse_job(&mut self, key: SessionKey, mut job: Job, denied: &Denied, now: Now) {
+        let (ticket, message, frame) = (job.ticket, job.message.clone(), job.frame.take());
+        let function = message.message().map_or(0, |message| message.function());
+        self.discard(job);
+        self.count_denied(denied, function);
+        self.trail_denied(key, denied, Some(message), frame);
+        self.answer_refusal(key, ticket, denied, now);
+    }
+
+    /// Answers an accepted message with a refusal, in the conduit's style. What is not a verdict of the policy is always
+    /// answered: silence would be taken for a dead device.
+    pub(super) fn answer_refusal(&mut self, key: SessionKey, ticket: Ticket, denied: &Denied, now: Now) {
+        let style = if is_policy(denied.reason) { self.conduit().on_deny } else { OnDeny::Refuse };
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        if session.ended.is_some() {
+            return;
+        }
+        session.active = now.mono;
+        let full = session.half.refuse_ticket(ticket, denied, style, &mut session.out).is_err();
+        self.wake(Wake::Session(key));
+        if full {
+            self.end(key, Cause::InternalError, now);
+        } else if style == OnDeny::Close {
+            self.end(key, Cause::Refused, now);
+        } else {
+            self.settle(key, now);
+        }
+    }
+
+    /// A session that owes nothing any more may be waiting to end.
+    pub(super) fn settle(&mut self, key: SessionKey, now: Now) {
+        let Some(session) = self.sessions.get(&key) else { return };
+        if session.ended.is_some() || !session.is_quiet() || (session.has_spill() && !self.draining) {
+            return;
+        }
+        if session.closing_by.is_some() {
+            self.end(key, Cause::PeerClosed, now);
+        } else if self.draining {
+            self.end(key, Cause::Drain, now);
+        }
+    }
+
+    /// Refuses everything that waits for this link: its device cannot be reached.
+    pub(super) fn refuse_queued(&mut self, link: LinkKey, reason: Reason, now: Now) {
+        let keys: Vec<_> = self.waiting_for(link).collect();
+        for key in keys {
+            while let Some(job) = self.dequeue(key) {
+                self.refuse_job(key, job, &Denied::because(reason), now);
+            }
+        }
+    }
+
+    /// The sessions that wait for this link, in order.
+    pub(super) fn waiting_for(&self, link: LinkKey) -> impl Iterator<Item = SessionKey> + '_ {
+        self.waiting.range((link, SessionKey(0))..=(link, SessionKey(u64::MAX))).map(|(_, key)| *key)
+    }
+
+    pub(super) fn set_policy(&mut self, policy: Arc<PolicySet>, epoch: u64, now: Now) {
+        self.held.follow(&policy);
+        self.budgets.follow(&policy, now.mono);
+        for session in self.sessions.values_mut() {
+            session.permit.follow(&policy, epoch);
+        }
+        self.policy = policy;
+        self.epoch = epoch;
+    }
+
+    pub(super) fn check_invariants(&self) {
+        for (key, session) in &self.sessions {
+            assert_eq!(self.waiting.contains(&(session.link, *key)), !session.queue.is_empty(), "who waits is known");
+            session.half.check_invariants();
+            assert_eq!(session.permit.epoch(), self.epoch, "every session is under the current policy");
+            assert!(session.ended.is_none() || session.queue.is_empty(), "an ended session sends nothing");
+            assert!(session.ended.is_none() == session.guard.is_some(), "the gauge counts live sessions");
+            assert!(
+                session.queue.len() <= usize::from(self.conduit().pending) + 1,
+                "a session's queue is bounded by its pending slots"
+            );
+        }
+    }
+}
+
+/// Whether a reason is a verdict on what was asked (and `on_deny` applies), not on what became of it.
+const fn is_policy(reason: Reason) -> bool {
+    !matches!(
+        reason,
+        Reason::UpstreamUnavailable
+            | Reason::RequestTimeout
+            | Reason::TooManyPending
+            | Reason::InternalError
+            | Reason::ResponseMismatch
+            | Reason::UnsolicitedResponse
+            | Reason::KillSwitch
+            | Reason::Island
+    )
+}

@@ -1,0 +1,297 @@
+//! Whose message goes to the device next, and may it still?
+
+use sluicegate_proto::{
+    deed::ReadFirst,
+    policy::{Denied, Verdict},
+    protocol::Message,
+    time::Now,
+    vocab::{Cause, Mode, Reason, VerdictWord},
+};
+
+use super::{
+    LinkKey, SessionKey, Wake,
+    core::Core,
+    intake::denied_as,
+    link::{Flight, Flown, Link, State},
+    locks,
+    session::{Job, LONGEST_DELAY, MAX_ASKS},
+};
+use crate::observe::metrics::Limit;
+
+/// Gives the device its next messages, as many as it takes at once.
+pub(super) fn link(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
+    core.ready.remove(&key);
+    if !connect(core, link, key, now) {
+        return;
+    }
+    while link.half.has_room() && (core.conduit().upstream_pipeline || link.out.is_empty()) {
+        let Some(session) = next_turn(core, link, key, now) else { return };
+        link.last_turn = Some(session);
+        let Some(job) = core.dequeue(session) else { return };
+        launch(core, link, key, (session, job), now);
+    }
+    let at = link.deadline(core.conduit());
+    core.wake_at(at);
+}
+
+/// Whether the link is live. Dials where messages wait; where the last dial just failed, they are answered at once.
+fn connect(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) -> bool {
+    match link.state {
+        State::Up => return true,
+        State::Rest if core.waiting_for(key).next().is_some() => {
+            if link.may_dial(now.mono) {
+                link.state = State::Dialling;
+                core.wake(Wake::Link(key));
+            } else {
+                core.refuse_queued(key, Reason::UpstreamUnavailable, now);
+            }
+        }
+        State::Rest | State::Dialling | State::Closing | State::Retired => {}
+    }
+    false
+}
+
+/// Round robin over the sessions whose first message may go; one that waits with an `always` message goes first.
+fn next_turn(core: &Core, link: &Link, key: LinkKey, now: Now) -> Option<SessionKey> {
+    let ready = |urgent: bool| {
+        let mut ready = core
+            .waiting_for(key)
+            .filter_map(|key| Some((key, core.sessions.get(&key)?)))
+            .filter(move |(_, one)| !urgent || one.has_always())
+            .filter(|(_, one)| one.queue.front().is_some_and(|job| may_go(core, job, one.has_always(), now)))
+            .map(|(key, _)| key);
+        let first = ready.next()?;
+        let after = |last| std::iter::once(first).chain(ready).find(|key| *key > last);
+        Some(link.last_turn.and_then(after).unwrap_or(first))
+    };
+    ready(true).or_else(|| ready(false))
+}
+
+fn may_go(core: &Core, job: &Job, urgent: bool, now: Now) -> bool {
+    let delayed = !urgent && job.not_before.is_some_and(|until| now.mono < until);
+    let unrecorded = job.recorded.is_some_and(|seq| seq > core.durable);
+    let locked =
+        !job.kind.is_read && job.message.message().is_some_and(|message| core.locks.blocks(&message, job.ticket));
+    if locked {
+        core.blocked.set(true);
+    }
+    !delayed && !unrecorded && !locked && job.waits_for.is_none()
+}
+
+/// The last checks, in the device's turn: limits of a delayed read, the verdict under the policy and the values of now,
+/// the record on disk. Then it leaves.
+fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (SessionKey, Job), now: Now) {
+    let stored = job.message.clone();
+    let Some(message) = stored.message() else {
+        let denied = denied_as(Reason::InternalError, job.kind);
+        return core.refuse_job(session, job, &denied, now);
+    };
+    if job.not_before.take().is_some() && !charge_again(core, session, &mut job, now) {
+        return match job.not_before {
+            Some(_) => core.put_back(session, job),
+            None => {
+                let denied = denied_as(Reason::RateLimited, job.kind);
+                core.refuse_job(session, job, &denied, now);
+            }
+        };
+    }
+    match judge_again(core, session, &mut job, &message, now) {
+        Verdict::Allow(_) => {}
+        Verdict::Ask(read) => return ask(core, (key, link), (session, job), read, now),
+        Verdict::Deny(denied) => return core.refuse_job(session, job, &denied, now),
+    }
+    if !on_record(core, session, &mut job) {
+        return core.put_back(session, job);
+    }
+    if let Err(reason) = link.half.submit(&message, job.ticket, now, &mut link.out) {
+        let denied = denied_as(reason, job.kind);
+        return core.refuse_job(session, job, &denied, now);
+    }
+    commit(core, link, (session, job), &message, now);
+    core.wake(Wake::Link(key));
+}
+
+/// A read that was over its rate asks again; it waits 250 ms in all.
+fn charge_again(core: &mut Core, session: SessionKey, job: &mut Job, now: Now) -> bool {
+    let Some(identity) = core.identity(session) else { return true };
+    let Err((limit, wait)) = core.limits.charge(job.kind.toll(identity)) else { return true };
+    let last = job.arrived.after(LONGEST_DELAY);
+    if now.mono < last {
+        job.not_before = Some(now.mono.after(wait).min(last));
+    } else {
+        core.metrics.limited(limit, false);
+    }
+    false
+}
+
+/// The verdict of now. A message judged under this policy and these schedules whose verdict depends on nothing else
+/// keeps it; a write is always judged again, since what the device holds may have changed.
+fn judge_again(core: &mut Core, key: SessionKey, job: &mut Job, message: &Message<'_>, now: Now) -> Verdict {
+    let current = Some((core.epoch, now.schedules));
+    if job.recorded.is_some() && job.judged == current {
+        return Verdict::Allow(job.charges.clone());
+    }
+    if let Some(reservation) = job.reservation.take() {
+        core.budgets.give_back(reservation);
+    }
+    let Some(session) = core.sessions.get(&key) else {
+        return Verdict::Deny(denied_as(Reason::InternalError, job.kind));
+    };
+    let identity = session.permit.peer().identity;
+    let verdict = core.judge(&session.permit, message, &job.failed, now);
+    match verdict {
+        Verdict::Deny(denied) if core.mode() != Mode::Enforce && !denied.by_deny_rule => {
+            job.would_deny.get_or_insert(denied);
+            Verdict::Allow(job.charges.clone())
+        }
+        Verdict::Ask(_) if core.mode() != Mode::Enforce => Verdict::Allow(job.charges.clone()),
+        Verdict::Allow(charges) => {
+            job.judged = current;
+            let reserved = core.budgets.reserve(&charges, identity, now.mono);
+            if reserved.is_none() {
+                core.metrics.limited(Limit::RuleBudget, false);
+                let rule = charges.rules.iter().next().copied();
+                return Verdict::Deny(Denied { rule, ..denied_as(Reason::RateLimited, job.kind) });
+            }
+            job.reservation = reserved;
+            job.charges = charges.clone();
+            Verdict::Allow(charges)
+        }
+        other => other,
+    }
+}
+
+/// The gateway's own read: one request on exactly that range; until the write is acknowledged the range is locked.
+fn ask(
+    core: &mut Core,
+    (link_key, link): (LinkKey, &mut Link),
+    (key, mut job): (SessionKey, Job),
+    read: ReadFirst,
+    now: Now,
+) {
+    let ticket = core.ticket();
+    let asked = job.asks < MAX_ASKS && link.half.ask(&read, ticket, now, &mut link.out).is_ok();
+    if asked {
+        job.asks += 1;
+        if let Some(message) = job.message.message() {
+            core.locks.take(&message, job.ticket);
+        }
+        job.waits_for = Some(ticket);
+        link.flying.insert(ticket, Flight { what: Flown::Own { session: key, read }, since: now.mono });
+        link.active = now.mono;
+        core.wake(Wake::Link(link_key));
+    } else {
+        job.failed.push(read);
+    }
+    core.put_back(key, job);
+}
+
+/// Whether the record of an allowed write is where `durable` wants it before the write leaves.
+fn on_record(core: &mut Core, key: SessionKey, job: &mut Job) -> bool {
+    if !core.place.site.audit.durable_writes {
+        return true;
+    }
+    if job.recorded.is_none()
+        && let Some(slot) = job.slot.take()
+    {
+        let what = (job.message.clone(), job.frame.clone());
+        job.recorded = Some(core.trail_allowed(key, slot, job.charges.rules.iter().next().copied(), what));
+    }
+    job.recorded.is_none_or(|seq| seq <= core.durable)
+}
+
+/// It has left: what it costs is spent, what it changes is unknown until the device says so.
+fn commit(core: &mut Core, link: &mut Link, (key, mut job): (SessionKey, Job), message: &Message<'_>, now: Now) {
+    if let Some(reservation) = job.reservation.take() {
+        core.budgets.commit(reservation, now.mono);
+    }
+    let word = if job.would_deny.is_some() { VerdictWord::WouldDeny } else { VerdictWord::Allowed };
+    core.metrics.request(message.function(), word);
+    for rule in job.charges.rules.iter() {
+        core.metrics.rule_hit(*rule);
+    }
+    match &job.would_deny {
+        Some(denied) => {
+            core.metrics.denial(denied.reason, core.mode());
+            core.trail_would_deny(key, denied, Some(job.message.clone()), job.frame.clone());
+        }
+        None => core.metrics.allowed_now(),
+    }
+    if let Some(slot) = job.slot.take()
+        && job.would_deny.is_none()
+    {
+        let rule = job.charges.rules.iter().next().copied();
+        let _seq = core.trail_allowed(key, slot, rule, (job.message, job.frame));
+    }
+    for range in locks::written(message) {
+        core.held.forget(&range);
+    }
+    if !job.kind.is_read {
+        core.locks.take(message, job.ticket);
+    }
+    link.flying.insert(job.ticket, Flight { what: Flown::Peer(key), since: now.mono });
+    link.active = now.mono;
+}
+
+/// What the clock does to sessions: frame deadlines, held-back refusals, queue deadlines, idleness, the end of a stop.
+pub(super) fn tick_sessions(core: &mut Core, now: Now) {
+    let keys: Vec<_> = core.sessions.keys().copied().collect();
+    for key in keys {
+        tick_session(core, key, now);
+    }
+}
+
+fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
+    let timeouts = core.conduit().timeouts;
+    let Some(session) = core.sessions.get_mut(&key) else { return };
+    if session.ended.is_some() {
+        return;
+    }
+    if let Some(cause) = session.half.tick(now, &mut session.out) {
+        if cause == Cause::FrameTimeout {
+            core.metrics.denial(Reason::FrameTimeout, core.mode());
+            core.trail_denied(key, &Denied::because(Reason::FrameTimeout), None, None);
+        }
+        return core.end(key, cause, now);
+    }
+    if session.paused.is_some_and(|until| until <= now.mono) {
+        session.paused = None;
+        core.wake(Wake::Session(key));
+    }
+    answer_slowed(core, key, now);
+    expire_queue(core, key, now);
+    let Some(session) = core.sessions.get(&key) else { return };
+    if session.closing_by.is_some_and(|by| by <= now.mono) {
+        core.end(key, Cause::PeerClosed, now);
+    } else if session.is_quiet() && now.mono >= session.active.after(timeouts.idle) {
+        core.end(key, Cause::Idle, now);
+    } else {
+        core.settle(key, now);
+    }
+}
+
+fn answer_slowed(core: &mut Core, key: SessionKey, now: Now) {
+    while let Some(session) = core.sessions.get_mut(&key) {
+        match session.slowed.front() {
+            Some((due, ..)) if *due <= now.mono => {}
+            Some(_) | None => return,
+        }
+        if let Some((_, ticket, denied)) = session.slowed.pop_front() {
+            core.answer_refusal(key, ticket, &denied, now);
+        }
+    }
+}
+
+fn expire_queue(core: &mut Core, key: SessionKey, now: Now) {
+    let wait = core.conduit().timeouts.queue;
+    while let Some(session) = core.sessions.get_mut(&key) {
+        match session.queue.front() {
+            Some(job) if job.waits_for.is_none() && job.arrived.after(wait) <= now.mono => {}
+            Some(_) | None => return,
+        }
+        if let Some(job) = core.dequeue(key) {
+            let denied = denied_as(Reason::TooManyPending, job.kind);
+            core.refuse_job(key, job, &denied, now);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! How much may pass, and whose excess is it?
+//!
+//! Buckets are asked in the order peer, class, conduit: a peer's excess is paid by that peer and never by the others.
+//! Time is the engine's: one reading a wake-up.
+
+use std::{
+    collections::BTreeSet,
+    num::NonZeroU32,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, Reference},
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed},
+};
+use sluicegate_config::plan;
+use sluicegate_proto::{protocol::Message, time::Mono};
+
+use crate::observe::metrics::Limit;
+
+/// The limits of one conduit.
+#[derive(Debug)]
+pub(super) struct Limits {
+    time: EngineTime,
+    requests: Bucket,
+    writes: Bucket,
+    control: Bucket,
+    bytes: Bucket,
+    plan: plan::Limits,
+    peers: Vec<Option<Box<PeerLimits>>>,
+}
+
+/// The buckets of one identity: made when it first comes; the identities of a site are finite.
+#[derive(Debug)]
+struct PeerLimits {
+    requests: Bucket,
+    refusals: Bucket,
+    targets: Targets,
+}
+
+/// What a message is, for the class limits, and which buckets it has paid already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Toll {
+    pub(super) identity: u16,
+    pub(super) is_write: bool,
+    pub(super) is_control: bool,
+}
+
+impl Limits {
+    pub(super) fn new(plan: plan::Limits, identities: usize) -> Self {
+        let time = EngineTime::default();
+        let bucket = |rate| Bucket::new(rate, &time);
+        Self {
+            requests: bucket(plan.requests),
+            writes: bucket(plan.writes),
+            control: bucket(plan.control),
+            bytes: bucket(plan.bytes),
+            peers: std::iter::repeat_with(|| None).take(identities).collect(),
+            time,
+            plan,
+        }
+    }
+
+    /// The time of this wake-up.
+    pub(super) fn set_time(&self, now: Mono) {
+        self.time.0.fetch_max(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Takes one request out of every bucket that it concerns.
+    ///
+    /// # Errors
+    /// The limit that is spent, and how long until it is not.
+    pub(super) fn charge(&mut self, toll: Toll) -> Result<(), (Limit, Duration)> {
+        self.peer(toll.identity).requests.take(1).map_err(|wait| (Limit::PeerRequests, wait))?;
+        if toll.is_control {
+            self.control.take(1).map_err(|wait| (Limit::Control, wait))?;
+        }
+        if toll.is_write {
+            self.writes.take(1).map_err(|wait| (Limit::Writes, wait))?;
+        }
+        self.requests.take(1).map_err(|wait| (Limit::Requests, wait))
+    }
+
+    /// Takes one refusal of this identity.
+    ///
+    /// # Errors
+    /// Past the limit.
+    pub(super) fn refusal(&mut self, identity: u16) -> Result<(), Duration> {
+        self.peer(identity).refusals.take(1)
+    }
+
+    /// Takes `n` bytes.
+    ///
+    /// # Errors
+    /// How long reading must pause.
+    pub(super) fn bytes(&mut self, n: usize) -> Result<(), Duration> {
+        self.bytes.take(u32::try_from(n).unwrap_or(u32::MAX))
+    }
+
+    /// Counts the points that a message touches.
+    ///
+    /// # Errors
+    /// The identity has touched too many distinct points: a scan.
+    pub(super) fn touch(&mut self, identity: u16, message: &Message<'_>, now: Mono) -> Result<(), ()> {
+        let Some(rate) = self.plan.targets else { return Ok(()) };
+        self.peer(identity).targets.touch(rate, message, now)
+    }
+
+    fn peer(&mut self, identity: u16) -> &mut PeerLimits {
+        let index = usize::from(identity);
+        if index >= self.peers.len() {
+            // An identity that a later configuration added.
+            self.peers.resize_with(index + 1, || None);
+        }
+        let (plan, time) = (&self.plan, &self.time);
+        self.peers[index].get_or_insert_with(|| {
+            Box::new(PeerLimits {
+                requests: Bucket::new(plan.peer_requests, time),
+                refusals: Bucket::new(plan.refusals, time),
+                targets: Targets::default(),
+            })
+        })
+    }
+}
+
+/// The distinct points that an identity touched in the current window.
+#[derive(Debug, Default)]
+struct Targets {
+    since: Option<Mono>,
+    points: BTreeSet<(u32, u8, u32)>,
+}
+
+impl Targets {
+    /// At most `rate.count` points are ever held: the next one is the refusal.
+    fn touch(&mut self, rate: plan::Rate, message: &Message<'_>, now: Mono) -> Result<(), ()> {
+        if self.since.is_none_or(|since| now.since(since) >= rate.per) {
+            self.since = Some(now);
+            self.points.clear();
+        }
+        let most = usize::try_from(rate.count).unwrap_or(usize::MAX);
+        let flow = message.deeds(&mut |deed| {
+            for index in deed.first..=deed.last {
+                let point = (deed.unit, deed.object.0, index);
+                if !self.points.contains(&point) {
+                    if self.points.len() >= most {
+                        return ControlFlow::Break(());
+                    }
+                    self.points.insert(point);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        if flow.is_break() { Err(()) } else { Ok(()) }
+    }
+}
+
+type Governed = RateLimiter<NotKeyed, InMemoryState, EngineTime, NoOpMiddleware<Nanos>>;
+
+/// One token bucket; unlimited when there is none.
+#[derive(Debug)]
+struct Bucket {
+    limiter: Option<(Governed, NonZeroU32)>,
+    time: EngineTime,
+}
+
+impl Bucket {
+    fn new(rate: Option<plan::Rate>, time: &EngineTime) -> Self {
+        let limiter = rate.and_then(|rate| {
+            let burst = NonZeroU32::new(u32::try_from(rate.burst).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+            let nanos = rate.per.as_nanos() / u128::from(rate.count.max(1));
+            let each = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX).max(1));
+            let quota = Quota::with_period(each)?.allow_burst(burst);
+            Some((RateLimiter::direct_with_clock(quota, time.clone()), burst))
+        });
+        Self { limiter, time: time.clone() }
+    }
+
+    /// Takes `n` tokens, or at most the whole bucket.
+    fn take(&self, n: u32) -> Result<(), Duration> {
+        let Some((limiter, burst)) = &self.limiter else { return Ok(()) };
+        let Some(n) = NonZeroU32::new(n) else { return Ok(()) };
+        match limiter.check_n(n.min(*burst)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(until.wait_time_from(self.time.now())),
+            Err(_) => Err(Duration::MAX),
+        }
+    }
+}
+
+/// The engine's clock as governor sees it.
+#[derive(Clone, Debug, Default)]
+struct EngineTime(Arc<AtomicU64>);
+
+impl Clock for EngineTime {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.load(Ordering::Relaxed).into()
+    }
+}
+
+const _: () = {
+    const fn is_reference<T: Reference>() {}
+    is_reference::<Nanos>();
+};

@@ -1,0 +1,151 @@
+//! What does a conduit keep for one device connection?
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sluicegate_config::plan::Conduit;
+use sluicegate_proto::{
+    deed::ReadFirst,
+    half::{DeviceOptions, Ids, Ticket},
+    out::Out,
+    protocol::DeviceHalf,
+    time::Mono,
+};
+
+use super::{LinkWant, SessionKey, core::Core};
+
+/// One device connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) state: State,
+    pub(super) half: DeviceHalf,
+    pub(super) spill: Vec<u8>,
+    pub(super) out: Out,
+    /// What is on the wire, by ticket.
+    pub(super) flying: BTreeMap<Ticket, Flight>,
+    /// Whose turn was last: the next session in order goes next.
+    pub(super) last_turn: Option<SessionKey>,
+    /// The last byte either way.
+    pub(super) active: Mono,
+    /// No dial before this.
+    retry_at: Mono,
+    backoff: Duration,
+}
+
+/// The life of a device connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// No connection, none wanted.
+    Rest,
+    /// Being dialled.
+    Dialling,
+    /// Live.
+    Up,
+    /// To be closed.
+    Closing,
+    /// Its session is gone.
+    Retired,
+}
+
+/// A message on the device's wire.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) what: Flown,
+    pub(super) since: Mono,
+}
+
+/// Whose message is on the wire.
+#[derive(Debug)]
+pub(super) enum Flown {
+    /// A peer's.
+    Peer(SessionKey),
+    /// Our own read, made for the message of this session.
+    Own {
+        /// Whose message waits for it.
+        session: SessionKey,
+        /// What was read.
+        read: ReadFirst,
+    },
+}
+
+/// Bytes that may wait for a slow device: a few full frames for each request that may be outstanding.
+const OUT_LIMIT: usize = 64 * 1024;
+/// The first pause after a failed dial; it doubles up to [`LONGEST_BACKOFF`]. Meanwhile requests are answered at once.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// A device that came back is noticed within this.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+
+impl Link {
+    pub(super) fn new(core: &Core) -> Self {
+        Self {
+            state: State::Rest,
+            half: device_half(core.conduit()),
+            spill: Vec::new(),
+            out: Out::new(OUT_LIMIT),
+            flying: BTreeMap::new(),
+            last_turn: None,
+            active: Mono::ZERO,
+            retry_at: Mono::ZERO,
+            backoff: FIRST_BACKOFF,
+        }
+    }
+
+    pub(super) fn want(&self) -> LinkWant {
+        match self.state {
+            State::Rest => LinkWant::Rest,
+            State::Dialling => LinkWant::Dial,
+            State::Up => LinkWant::Pump,
+            State::Closing => LinkWant::Close,
+            State::Retired => LinkWant::Gone,
+        }
+    }
+
+    /// A fresh connection knows nothing of the last one's ids.
+    pub(super) fn up(&mut self, core: &Core, now: Mono) {
+        if self.state == State::Dialling {
+            self.state = State::Up;
+            self.half = device_half(core.conduit());
+            self.spill = Vec::new();
+            self.out.clear();
+            self.active = now;
+            self.backoff = FIRST_BACKOFF;
+        }
+    }
+
+    /// Whether a dial may start now: not while the last failure is fresh.
+    pub(super) fn may_dial(&self, now: Mono) -> bool {
+        now >= self.retry_at
+    }
+
+    pub(super) fn dial_failed(&mut self, now: Mono) {
+        self.retry_at = now.after(self.backoff);
+        self.backoff = self.backoff.saturating_mul(2).min(LONGEST_BACKOFF);
+    }
+
+    pub(super) fn retire(&mut self) {
+        self.state = State::Retired;
+    }
+
+    pub(super) fn deadline(&self, conduit: &Conduit) -> Option<Mono> {
+        if self.state != State::Up {
+            return None;
+        }
+        let idle = self.flying.is_empty().then(|| self.active.after(conduit.upstream_idle));
+        [idle, self.half.deadline()].into_iter().flatten().min()
+    }
+
+    pub(super) fn check_invariants(&self) {
+        self.half.check_invariants();
+        assert!(self.half.in_flight() <= self.flying.len(), "the half has in flight what the link does not know");
+        assert!(self.state == State::Up || self.flying.is_empty(), "nothing flies without a connection");
+    }
+}
+
+fn device_half(conduit: &Conduit) -> DeviceHalf {
+    conduit.protocol.device_half(&DeviceOptions {
+        settings: conduit.settings.clone(),
+        pending: usize::from(conduit.upstream_pending),
+        frame_timeout: conduit.timeouts.frame,
+        request_timeout: conduit.timeouts.request,
+        ids: Ids::Own,
+    })
+}

@@ -1,0 +1,156 @@
+//! What does a conduit keep for one session?
+
+use std::{collections::VecDeque, time::Duration};
+
+use sluicegate_config::plan::Conduit;
+use sluicegate_proto::{
+    deed::ReadFirst,
+    half::{PeerOptions, Ticket},
+    out::Out,
+    policy::{Charges, Denied, Reservation},
+    protocol::{PeerHalf, Stored},
+    time::{Mono, ScheduleSet},
+    vocab::Cause,
+};
+
+use super::{LinkKey, core::Core, intake::Kind};
+use crate::{
+    observe::{
+        journal::{Seq, Slot},
+        metrics::SessionGuard,
+    },
+    permit::Permit,
+};
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) permit: Permit,
+    pub(super) half: PeerHalf,
+    /// Bytes that no whole message was read from yet: at most one read of the driver and one partial frame.
+    pub(super) spill: Vec<u8>,
+    /// How many bytes of `spill` make the next attempt worth while.
+    pub(super) at_least: usize,
+    pub(super) out: Out,
+    pub(super) link: LinkKey,
+    /// Accepted messages that have not left for the device, in the order of the requests.
+    pub(super) queue: VecDeque<Job>,
+    /// Refusals held back by `on_refusal_flood = "slow"`, due times ascending.
+    pub(super) slowed: VecDeque<(Mono, Ticket, Denied)>,
+    pub(super) ended: Option<Cause>,
+    /// The peer sends no more; its answers are still owed until then.
+    pub(super) closing_by: Option<Mono>,
+    /// The last whole message in either direction.
+    pub(super) active: Mono,
+    /// Reading pauses until then (`bytes`).
+    pub(super) paused: Option<Mono>,
+    /// A message waits unread for one of this many ordinary slots.
+    pub(super) held_back: Option<usize>,
+    /// Taken out of the gauge when the session ends.
+    pub(super) guard: Option<SessionGuard>,
+}
+
+/// An accepted message on its way to the device.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) ticket: Ticket,
+    pub(super) message: Stored,
+    pub(super) frame: Option<Box<[u8]>>,
+    pub(super) kind: Kind,
+    pub(super) charges: Charges,
+    /// What monitor mode would have refused it for.
+    pub(super) would_deny: Option<Denied>,
+    pub(super) reservation: Option<Reservation>,
+    /// Room for the record of an allowed write.
+    pub(super) slot: Option<Slot>,
+    /// The record that must be on disk first.
+    pub(super) recorded: Option<Seq>,
+    /// The policy and the schedules under which it was last judged.
+    pub(super) judged: Option<(u64, ScheduleSet)>,
+    pub(super) arrived: Mono,
+    /// A read over its rate waits until then, and its limits are asked again.
+    pub(super) not_before: Option<Mono>,
+    pub(super) waits_for: Option<Ticket>,
+    pub(super) failed: Vec<ReadFirst>,
+    pub(super) asks: u8,
+}
+
+/// Room that must be free towards the peer before one more message is read: every pending answer and one refusal of the
+/// largest frame there is (Modbus: 260 bytes).
+const ANSWER_ROOM: usize = 512;
+/// Bytes that may wait for a slow peer (PX-05: at most 64 KiB a direction).
+const OUT_LIMIT: usize = 64 * 1024;
+/// Reads over their rate are delayed up to this long, then answered 06 (language.md section 3).
+pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(250);
+/// Own reads that one message may cause: a step and a condition per deed of FC 23, with room.
+pub(super) const MAX_ASKS: u8 = 4;
+
+impl Session {
+    pub(super) fn new(core: &Core, permit: Permit, link: LinkKey, now: Mono) -> Self {
+        let conduit = core.conduit();
+        let half = conduit.protocol.peer_half(&PeerOptions {
+            settings: conduit.settings.clone(),
+            pending: usize::from(conduit.pending),
+            frame_timeout: conduit.timeouts.frame,
+        });
+        Self {
+            permit,
+            half,
+            spill: Vec::new(),
+            at_least: 1,
+            out: Out::new(OUT_LIMIT),
+            link,
+            queue: VecDeque::new(),
+            slowed: VecDeque::new(),
+            ended: None,
+            closing_by: None,
+            active: now,
+            paused: None,
+            held_back: None,
+            guard: Some(core.metrics.session_opened()),
+        }
+    }
+
+    /// Whether one more message may be read: a free slot, and room for every answer owed.
+    pub(super) fn has_room(&self) -> bool {
+        let owed = (self.half.pending() + 2).saturating_mul(ANSWER_ROOM);
+        let slots = self.held_back.is_none_or(|most| self.half.pending() < most);
+        slots && self.half.has_room() && self.out.room() > owed.min(OUT_LIMIT / 2)
+    }
+
+    pub(super) fn wants_bytes(&self) -> bool {
+        self.ended.is_none()
+            && self.closing_by.is_none()
+            && self.paused.is_none()
+            && self.has_room()
+            && self.spill.len() < self.at_least
+    }
+
+    pub(super) fn has_spill(&self) -> bool {
+        self.ended.is_none() && self.spill.len() >= self.at_least && self.has_room()
+    }
+
+    pub(super) fn can_resume(&self, now: Mono) -> bool {
+        self.has_spill() && self.paused.is_none_or(|until| until <= now)
+    }
+
+    pub(super) fn has_always(&self) -> bool {
+        self.queue.iter().any(|job| job.charges.always)
+    }
+
+    /// Nothing is owed to the peer, and nothing of it is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.half.pending() == 0 && self.queue.is_empty() && self.slowed.is_empty()
+    }
+
+    pub(super) fn deadline(&self, conduit: &Conduit) -> Option<Mono> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let idle = self.is_quiet().then(|| self.active.after(conduit.timeouts.idle));
+        let queue = self.queue.front().map(|job| job.arrived.after(conduit.timeouts.queue));
+        let delay = self.queue.front().and_then(|job| job.not_before);
+        let slowed = self.slowed.front().map(|(due, ..)| *due);
+        [idle, queue, delay, slowed, self.paused, self.closing_by, self.half.deadline()].into_iter().flatten().min()
+    }
+}

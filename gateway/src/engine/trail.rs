@@ -1,0 +1,134 @@
+//! What does the conduit write into the audit trail?
+
+use std::sync::Arc;
+
+use sluicegate_proto::{
+    policy::{Denied, RuleIx},
+    protocol::Stored,
+    vocab::{Cause, Reason, VerdictWord},
+};
+
+use super::{SessionKey, core::Core};
+use crate::{
+    observe::{
+        journal::{JournalFull, Seq, Slot},
+        record::{Event, Record},
+    },
+    permit::Permit,
+};
+
+impl Core {
+    pub(super) fn trail_opened(&self, key: SessionKey) {
+        self.write(self.record(Event::SessionOpened, key));
+    }
+
+    pub(super) fn trail_closed(&self, key: SessionKey, cause: Cause) {
+        let mut record = self.record(Event::SessionClosed, key);
+        record.cause = Some(cause);
+        self.write(record);
+    }
+
+    pub(super) fn trail_refused_session(&self, permit: &Permit, cause: Cause) {
+        let mut record = Record::new(Event::SessionRefused);
+        record.conduit = Some(self.name.clone());
+        record.peer = Some(permit.peer().clone());
+        record.cause = Some(cause);
+        self.write(record);
+    }
+
+    /// A refusal, or what monitor mode would have refused.
+    pub(super) fn trail_denied(
+        &self,
+        key: SessionKey,
+        denied: &Denied,
+        message: Option<Stored>,
+        frame: Option<Box<[u8]>>,
+    ) {
+        self.write(self.denied_record(Event::Denied, key, denied, message, frame));
+    }
+
+    pub(super) fn trail_would_deny(
+        &self,
+        key: SessionKey,
+        denied: &Denied,
+        message: Option<Stored>,
+        frame: Option<Box<[u8]>>,
+    ) {
+        self.write(self.denied_record(Event::WouldDeny, key, denied, message, frame));
+    }
+
+    /// An allowed write leaves for the device.
+    pub(super) fn trail_allowed(
+        &self,
+        key: SessionKey,
+        slot: Slot,
+        rule: Option<RuleIx>,
+        what: (Stored, Option<Box<[u8]>>),
+    ) -> Seq {
+        let mut record = self.record(Event::Allowed, key);
+        record.rule = self.rule_names(rule);
+        (record.message, record.frame) = (Some(what.0), what.1);
+        slot.write(record)
+    }
+
+    pub(super) fn trail_own_read(&self, key: SessionKey, note: String) {
+        let mut record = self.record(Event::OwnRead, key);
+        record.note = Some(note);
+        self.write(record);
+    }
+
+    pub(super) fn trail_alarm(&self, key: Option<SessionKey>, reason: Option<Reason>, note: &str) {
+        let mut record = key.map_or_else(|| Record::new(Event::Alarm), |key| self.record(Event::Alarm, key));
+        record.conduit = Some(self.name.clone());
+        record.reason = reason;
+        record.note = Some(note.to_owned());
+        self.write(record);
+    }
+
+    /// Counts a refusal: exactly once a message, whatever the stage at which it fell.
+    pub(super) fn count_denied(&self, denied: &Denied, function: u16) {
+        self.metrics.denial(denied.reason, self.mode());
+        self.metrics.request(function, VerdictWord::Denied);
+    }
+
+    pub(super) fn audit_slot(&self) -> Result<Slot, JournalFull> {
+        self.journal.reserve()
+    }
+
+    /// What finds no room is counted as lost by the journal itself; the conduit's `audit_full` mode decides what follows.
+    fn write(&self, record: Record) {
+        if let Ok(slot) = self.journal.reserve() {
+            let _seq = slot.write(record);
+        }
+    }
+
+    fn denied_record(
+        &self,
+        event: Event,
+        key: SessionKey,
+        denied: &Denied,
+        message: Option<Stored>,
+        frame: Option<Box<[u8]>>,
+    ) -> Record {
+        let mut record = self.record(event, key);
+        record.reason = Some(denied.reason);
+        record.rule = self.rule_names(denied.rule);
+        record.message = message;
+        record.frame = frame;
+        record
+    }
+
+    fn record(&self, event: Event, key: SessionKey) -> Record {
+        let mut record = Record::new(event);
+        record.conduit = Some(self.name.clone());
+        record.session = Some(key.0);
+        record.peer = self.sessions.get(&key).map(|session| session.permit.peer().clone());
+        record
+    }
+
+    fn rule_names(&self, rule: Option<RuleIx>) -> Option<(Arc<str>, Arc<str>)> {
+        let index = usize::try_from(rule?.0).ok()?;
+        let rule = self.policy.rules().get(index)?;
+        Some((rule.id.as_str().into(), rule.place.as_str().into()))
+    }
+}
