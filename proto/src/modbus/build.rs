@@ -1,0 +1,260 @@
+//! Which message does what a sentence says? (`explain` and policy tests)
+
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+
+use super::{
+    bits::PACKED_MAX,
+    frame::Sheet,
+    function,
+    number::{bit, encode, registers_of},
+    request::{Request, RequestFault, Space},
+    tables::FUNCTION,
+};
+use crate::{
+    protocol::{Message, Stored},
+    sentence::{BuildFault, Format, Num, Sentence, ValueSet, ValueType},
+    vocab::Class,
+};
+
+/// The message that does what `sentence` says, to its first unit or else to `unit`.
+///
+/// # Errors
+/// One line that says what to add or change when no single message does it.
+pub fn build(sentence: &Sentence, unit: u32) -> Result<Stored, BuildFault> {
+    let unit = sentence.units.first().map_or(unit, |(first, _)| *first);
+    let Ok(unit) = u8::try_from(unit) else {
+        return fault(format!("unit {unit} does not exist: write 0 to 255"));
+    };
+    let mut sheet = Sheet::new();
+    match Space::of(sentence.object) {
+        None => opaque(sentence, &mut sheet)?,
+        Some(space) => match sentence.class {
+            Class::Read => read(sentence, space, &mut sheet)?,
+            Class::Write => write(sentence, space, &mut sheet)?,
+            Class::Control
+            | Class::Program
+            | Class::Diagnose
+            | Class::Identify
+            | Class::Report
+            | Class::Browse
+            | Class::Subscribe => return fault("points are read or written"),
+        },
+    }
+    match Request::of(unit, sheet.as_slice()) {
+        Ok(request) => Ok(Message::Modbus(request).store()),
+        Err(RequestFault::Illegal { answer: 2, .. }) => fault("the range ends beyond address 65535"),
+        Err(RequestFault::Illegal { .. }) => fault("the range is longer than one message carries: write less at once"),
+        Err(RequestFault::Severed(_)) => fault("no message of this function has that form"),
+    }
+}
+
+fn read(sentence: &Sentence, space: Space, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    if sentence.bit.is_some() {
+        return fault("a read takes the whole register: leave `bit` out");
+    }
+    via(sentence, &[space.read_function()])?;
+    let (first, count) = range(sentence)?;
+    head(sheet, space.read_function(), first, count);
+    Ok(())
+}
+
+fn write(sentence: &Sentence, space: Space, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    match space {
+        Space::Discrete | Space::Input => fault("these points can only be read"),
+        Space::Coil => write_coils(sentence, sheet),
+        Space::Holding => write_registers(sentence, sheet),
+    }
+}
+
+fn write_coils(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    let (first, count) = range(sentence)?;
+    let values = elements(sentence, usize::from(count))?;
+    let usual = if count == 1 { function::WRITE_COIL } else { function::WRITE_COILS };
+    match via(sentence, &[usual, function::WRITE_COILS])? {
+        function::WRITE_COIL => {
+            let on = values.first().map_or(Ok(false), |value| bit(*value)).map_err(BuildFault)?;
+            head(sheet, function::WRITE_COIL, first, if on { 0xFF00 } else { 0 });
+        }
+        code => {
+            let packed = pack(&values)?;
+            head(sheet, code, first, count);
+            data(sheet, &packed)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_registers(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    let (first, count) = range(sentence)?;
+    if let Some(n) = sentence.bit {
+        return write_bit(sentence, first, count, n, sheet);
+    }
+    let usual = if count == 1 { function::WRITE_REGISTER } else { function::WRITE_REGISTERS };
+    let single: &[u8] = &[usual, function::WRITE_REGISTERS, function::READ_WRITE, function::MASK_WRITE];
+    let several: &[u8] = &[usual, function::READ_WRITE];
+    let code = via(sentence, if count == 1 { single } else { several })?;
+    let words = words(sentence, count)?;
+    match code {
+        function::WRITE_REGISTER => {
+            sheet.put_u8(code);
+            sheet.put_u16(first);
+            sheet.put(&words);
+        }
+        // A mask that keeps no bit writes the whole register.
+        function::MASK_WRITE => {
+            head(sheet, code, first, 0);
+            sheet.put(&words);
+        }
+        // Its read half reads back what the write half wrote.
+        function::READ_WRITE => {
+            head(sheet, code, first, count);
+            sheet.put_u16(first);
+            sheet.put_u16(count);
+            data(sheet, &words)?;
+        }
+        _ => {
+            head(sheet, code, first, count);
+            data(sheet, &words)?;
+        }
+    }
+    Ok(())
+}
+
+/// One bit of a register: function 22 with a mask that keeps the others.
+fn write_bit(sentence: &Sentence, first: u16, count: u16, n: u8, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    if count != 1 {
+        return fault("a bit is written in one register at a time");
+    }
+    let Some(mask) = 1u16.checked_shl(u32::from(n)) else {
+        return fault(format!("a register has no bit {n}: write 0 to 15"));
+    };
+    via(sentence, &[function::MASK_WRITE])?;
+    let on = elements(sentence, 1)?.first().map_or(Ok(false), |value| bit(*value)).map_err(BuildFault)?;
+    head(sheet, function::MASK_WRITE, first, !mask);
+    sheet.put_u16(if on { mask } else { 0 });
+    Ok(())
+}
+
+/// A function that is not understood, with the least payload that its form demands.
+fn opaque(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    if sentence.object != FUNCTION {
+        return fault("this version does not build messages for that object yet");
+    }
+    let [(code, last)] = sentence.ranges.as_slice() else {
+        return fault("say which function: `function 90`");
+    };
+    let function = u8::try_from(code & 0xFF).unwrap_or(0);
+    let sub = code.checked_shr(8).unwrap_or(0).checked_sub(1).map(|sub| u8::try_from(sub).unwrap_or(0));
+    if code != last {
+        return fault("one message carries one function");
+    }
+    sheet.put_u8(function);
+    match (function, sub) {
+        (function::ENCAPSULATED, Some(function::DEVICE_ID)) => sheet.put(&[function::DEVICE_ID, 1, 0]),
+        (function::ENCAPSULATED, Some(sub)) => sheet.put_u8(sub),
+        (function::ENCAPSULATED, None) => return fault("say which kind of function 43: `function 43/14`"),
+        (8, None) => sheet.put(&[0; 4]),
+        (24, None) => sheet.put(&[0; 2]),
+        (20 | 21, None) => sheet.put_u8(0),
+        (_, None) => {}
+        (_, Some(_)) => return fault("only function 43 has a sub-code here"),
+    }
+    match Request::of(0, sheet.as_slice()).map(|request| first_class(&request)) {
+        Ok(class) if class == Some(sentence.class) => Ok(()),
+        Ok(Some(class)) => {
+            fault(format!("function {function} is of class {class}: write `{class} function {function}`"))
+        }
+        Ok(None) | Err(_) => fault(format!("function {function} cannot stand in a request")),
+    }
+}
+
+fn first_class(request: &Request<'_>) -> Option<Class> {
+    let flow = request.deeds(&mut |deed| core::ops::ControlFlow::Break((deed.class, deed.object)));
+    flow.break_value().filter(|(_, object)| *object == FUNCTION).map(|(class, _)| class)
+}
+
+/// The function to use: the first of `fitting`, or the first that `via` names among them.
+fn via(sentence: &Sentence, fitting: &[u8]) -> Result<u8, BuildFault> {
+    let named = |code: &&u8| sentence.via.is_empty() || sentence.via.contains(&u16::from(**code));
+    match fitting.iter().find(named) {
+        Some(code) => Ok(*code),
+        None => fault("no function that `via` names does this in one message: leave `via` out, or change it"),
+    }
+}
+
+fn range(sentence: &Sentence) -> Result<(u16, u16), BuildFault> {
+    let (first, last) = match sentence.ranges.as_slice() {
+        [range] => *range,
+        [] => return fault("say which addresses: a message touches a definite range"),
+        _ => return fault("one message touches one range: ask for each range on its own"),
+    };
+    let count = last.checked_sub(first).and_then(|less| less.checked_add(1));
+    match (u16::try_from(first), count.map(u16::try_from)) {
+        (Ok(first), Some(Ok(count))) => Ok((first, count)),
+        _ => fault("the range is longer than one message carries"),
+    }
+}
+
+/// One value for each of `count` elements.
+fn elements(sentence: &Sentence, count: usize) -> Result<Vec<Num>, BuildFault> {
+    match &sentence.values {
+        None => fault("say what is written: add `= VALUE`"),
+        Some(ValueSet::Each(set)) => match set.as_slice() {
+            [(low, high)] if low == high => Ok(alloc::vec![*low; count]),
+            _ => fault("say exactly what is written: one value, or `= [..]` with one for each"),
+        },
+        Some(ValueSet::Positional(list)) if list.len() == count => Ok(list.clone()),
+        Some(ValueSet::Positional(list)) => {
+            fault(format!("{} values for {count} elements: give one for each", list.len()))
+        }
+    }
+}
+
+/// The registers to write: two bytes each.
+fn words(sentence: &Sentence, count: u16) -> Result<Vec<u8>, BuildFault> {
+    let value_type = sentence.value_type.unwrap_or(ValueType { format: Format::U16, swapped: false });
+    let each = registers_of(value_type.format);
+    let count = u32::from(count);
+    let (Some(elements_count), Some(0)) = (count.checked_div(each), count.checked_rem(each)) else {
+        return fault(format!("an element takes {each} registers: the range must hold whole elements"));
+    };
+    let mut bytes = Vec::new();
+    for value in elements(sentence, usize::try_from(elements_count).unwrap_or(0))? {
+        encode(value, value_type, &mut bytes).map_err(BuildFault)?;
+    }
+    Ok(bytes)
+}
+
+fn pack(values: &[Num]) -> Result<Box<[u8]>, BuildFault> {
+    let mut packed = Vec::new();
+    for eight in values.chunks(8) {
+        let mut byte = 0u8;
+        for (n, value) in (0u32..).zip(eight) {
+            byte |= u8::from(bit(*value).map_err(BuildFault)?).checked_shl(n).unwrap_or(0);
+        }
+        packed.push(byte);
+    }
+    Ok(packed.into_boxed_slice())
+}
+
+fn head(sheet: &mut Sheet, code: u8, one: u16, two: u16) {
+    sheet.put_u8(code);
+    sheet.put_u16(one);
+    sheet.put_u16(two);
+}
+
+/// A byte count and its bytes, where a message can carry them.
+fn data(sheet: &mut Sheet, bytes: &[u8]) -> Result<(), BuildFault> {
+    match u8::try_from(bytes.len()) {
+        Ok(count) if bytes.len() <= PACKED_MAX => {
+            sheet.put_u8(count);
+            sheet.put(bytes);
+            Ok(())
+        }
+        _ => fault("the range is longer than one message carries: write less at once"),
+    }
+}
+
+fn fault<T>(text: impl Into<String>) -> Result<T, BuildFault> {
+    Err(BuildFault(text.into()))
+}

@@ -1,0 +1,285 @@
+//! How do we speak the client's role to a device?
+//!
+//! ```text
+//! submit(ticket) -> [in flight] -> answer that fits      -> Told
+//!                       |       -> answer that does not  -> Dropped(response_mismatch), ticket spoiled -> [tombstone]
+//!                       |       -> request_timeout       -> TimedOut(ticket)                           -> [tombstone]
+//!                       `> answer to a tombstone or to nothing -> Dropped(unsolicited_response)
+//! ```
+//! One ADU a request, nothing is ever sent twice.
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::time::Duration;
+
+use super::{
+    frame::{self, Adu, Framed, Sheet},
+    function::Shape,
+    request::{Request, Space},
+    response::Response,
+};
+use crate::{
+    deed::ReadFirst,
+    half::{DeviceOptions, DeviceStep, DeviceTick, Ids, Input, Outcome, Ticket, Told},
+    out::Out,
+    protocol::Answer,
+    time::{Mono, Now},
+    vocab::{Cause, Reason},
+};
+
+/// Requests that were given up and may still be answered late. Their ids are not used again while they are remembered.
+/// With one request outstanding and the default timeout of 10 s, 256 are the silence of 40 minutes. An older one is
+/// forgotten: its id comes up again only after the other 65 535 of the counter.
+const TOMBSTONES_MAX: usize = 256;
+
+/// The most requests outstanding on one connection, whatever was asked for: no known device takes more, and a fifth of
+/// the ids always stays free.
+const PENDING_MAX: usize = 512;
+
+/// The client's role on one device connection.
+#[derive(Debug)]
+pub struct Device {
+    /// Requests in flight, oldest first; deadlines ascend.
+    entries: VecDeque<Entry>,
+    /// Ids of requests that were given up, oldest first.
+    tombstones: VecDeque<u16>,
+    /// The request that was answered last: the answer in the caller's hands borrows it.
+    answered: Box<[u8]>,
+    next_id: u16,
+    pending: usize,
+    frame_timeout: Duration,
+    request_timeout: Duration,
+    ids: Ids,
+    /// When the first byte of the answer that is not whole yet was seen.
+    partial: Option<Mono>,
+}
+
+/// One request in flight.
+#[derive(Debug)]
+struct Entry {
+    id: u16,
+    ticket: Ticket,
+    /// Unit and PDU, as they left.
+    request: Box<[u8]>,
+    due: Mono,
+}
+
+impl Device {
+    pub(crate) fn new(options: &DeviceOptions) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            tombstones: VecDeque::new(),
+            answered: Box::default(),
+            next_id: 1,
+            pending: options.pending.clamp(1, PENDING_MAX),
+            frame_timeout: options.frame_timeout,
+            request_timeout: options.request_timeout,
+            ids: options.ids,
+            partial: None,
+        }
+    }
+
+    pub(crate) fn submit(
+        &mut self,
+        request: &Request<'_>,
+        ticket: Ticket,
+        now: Now,
+        to_device: &mut Out,
+    ) -> Result<(), Reason> {
+        if !self.has_room() {
+            return Err(Reason::TooManyPending);
+        }
+        let id = self.take_id(ticket)?;
+        let stored = request.store();
+        // What leaves must read as what was judged.
+        if Request::restore(&stored) != Some(*request) {
+            return Err(Reason::NotCanonical);
+        }
+        let adu = Sheet::adu(id, request.unit, |pdu| request.write(pdu));
+        to_device.push(adu.as_slice()).map_err(|_| Reason::TooManyPending)?;
+        let due = now.mono.after(self.request_timeout);
+        self.entries.push_back(Entry { id, ticket, request: stored, due });
+        Ok(())
+    }
+
+    pub(crate) fn ask(
+        &mut self,
+        read: &ReadFirst,
+        ticket: Ticket,
+        now: Now,
+        to_device: &mut Out,
+    ) -> Result<(), Reason> {
+        let (Ok(unit), Some(space)) = (u8::try_from(read.unit), Space::of(read.object)) else {
+            return Err(Reason::InternalError);
+        };
+        let (Ok(first), Ok(count)) = (u16::try_from(read.first), u16::try_from(read.count)) else {
+            return Err(Reason::InternalError);
+        };
+        let request = Request::plain_read(unit, space, first, count).map_err(|_| Reason::InternalError)?;
+        self.submit(&request, ticket, now, to_device)
+    }
+
+    pub(crate) fn next<'b>(&'b mut self, input: Input<'b>, now: Now, _to_device: &mut Out) -> DeviceStep<'b> {
+        let bytes = match input {
+            Input::Stream(bytes) => bytes,
+            Input::Datagram(_) => return broken(Reason::UnknownProtocol),
+            Input::Eof if self.partial.is_some() => {
+                return DeviceStep::End { cause: Cause::Truncated, reason: Some(Reason::LengthMismatch) };
+            }
+            Input::Eof => return DeviceStep::End { cause: Cause::DeviceClosed, reason: None },
+        };
+        // The length of an answer follows from its request, so it is judged once the message is whole.
+        match frame::first(bytes, |_, _| Shape::Right) {
+            Framed::Need(at_least) => {
+                self.partial = if bytes.is_empty() { None } else { self.partial.or(Some(now.mono)) };
+                DeviceStep::Need { at_least }
+            }
+            Framed::Broken(reason) => broken(reason),
+            Framed::Whole(adu) => {
+                self.partial = None;
+                self.pair(&adu)
+            }
+        }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries.len() < self.pending
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn abandon(&mut self) -> Option<Ticket> {
+        self.partial = None;
+        // The next connection cannot bring the answers of this one.
+        self.tombstones.clear();
+        self.entries.pop_front().map(|entry| entry.ticket)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        let frame = self.partial.map(|since| since.after(self.frame_timeout));
+        let request = self.entries.front().map(|entry| entry.due);
+        frame.into_iter().chain(request).min()
+    }
+
+    pub(crate) fn tick(&mut self, now: Now, _to_device: &mut Out) -> DeviceTick {
+        if self.partial.is_some_and(|since| since.after(self.frame_timeout) <= now.mono) {
+            return DeviceTick::End(Cause::FrameTimeout);
+        }
+        if self.entries.front().is_none_or(|entry| now.mono < entry.due) {
+            return DeviceTick::Idle;
+        }
+        match self.entries.pop_front() {
+            Some(entry) => {
+                self.bury(entry.id);
+                DeviceTick::TimedOut(entry.ticket)
+            }
+            None => DeviceTick::Idle,
+        }
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        assert!(self.entries.len() <= self.pending, "more in flight than allowed");
+        assert!(self.tombstones.len() <= TOMBSTONES_MAX, "more tombstones than the bound");
+        assert!(self.entries.iter().is_sorted_by_key(|entry| entry.due), "deadlines out of order");
+        for (at, entry) in self.entries.iter().enumerate() {
+            let later = || self.entries.iter().skip(at.saturating_add(1));
+            assert!(later().all(|other| other.id != entry.id), "one id twice in flight");
+            assert!(later().all(|other| other.ticket != entry.ticket), "one ticket twice in flight");
+            assert!(!self.tombstones.contains(&entry.id), "an id in flight has a tombstone");
+            assert!(Request::restore(&entry.request).is_some(), "a request that cannot be read again");
+        }
+    }
+
+    /// An id that is neither in flight nor may be answered late.
+    fn take_id(&mut self, ticket: Ticket) -> Result<u16, Reason> {
+        if self.ids == Ids::Observed {
+            // `replay` puts the id that it saw into the ticket's low 16 bits.
+            let id = u16::try_from(ticket.0 & 0xFFFF).map_err(|_| Reason::InternalError)?;
+            return if self.is_taken(id) { Err(Reason::DuplicateId) } else { Ok(id) };
+        }
+        // At most PENDING_MAX + TOMBSTONES_MAX ids are taken: a free one comes well before a full turn.
+        for _ in 0..=PENDING_MAX.saturating_add(TOMBSTONES_MAX) {
+            let id = self.next_id;
+            self.next_id = id.wrapping_add(1);
+            if !self.is_taken(id) {
+                return Ok(id);
+            }
+        }
+        Err(Reason::InternalError)
+    }
+
+    fn is_taken(&self, id: u16) -> bool {
+        self.entries.iter().any(|entry| entry.id == id) || self.tombstones.contains(&id)
+    }
+
+    fn bury(&mut self, id: u16) {
+        if self.tombstones.len() >= TOMBSTONES_MAX {
+            self.tombstones.pop_front();
+        }
+        self.tombstones.push_back(id);
+    }
+
+    /// Finds the request of an answer and checks the one against the other.
+    fn pair<'b>(&'b mut self, adu: &Adu<'b>) -> DeviceStep<'b> {
+        let used = adu.frame.len();
+        let at = self.entries.iter().position(|entry| entry.id == adu.id);
+        let Some(entry) = at.and_then(|at| self.entries.remove(at)) else {
+            self.tombstones.retain(|id| *id != adu.id);
+            return DeviceStep::Dropped { used, reason: Reason::UnsolicitedResponse, spoiled: None };
+        };
+        self.answered = entry.request;
+        let read = Request::restore(&self.answered).map(|request| Response::read(request, adu.unit, adu.pdu));
+        let Some(Ok((response, exception))) = read else {
+            // Its true answer may still come.
+            if self.tombstones.len() >= TOMBSTONES_MAX {
+                self.tombstones.pop_front();
+            }
+            self.tombstones.push_back(entry.id);
+            return DeviceStep::Dropped { used, reason: Reason::ResponseMismatch, spoiled: Some(entry.ticket) };
+        };
+        let outcome = if exception.is_some() { Outcome::Exception } else { Outcome::Ok };
+        let told = Told { ticket: entry.ticket, answer: Answer::Modbus(response), outcome, exception };
+        DeviceStep::Told { used, told }
+    }
+}
+
+const fn broken<'b>(reason: Reason) -> DeviceStep<'b> {
+    DeviceStep::End { cause: Cause::Malformed, reason: Some(reason) }
+}
+
+/// The fuzzer's way in: a device that says anything at all in answer to one request of each kind.
+///
+/// # Panics
+/// When an invariant breaks, or more answers are told than requests were sent.
+pub fn fuzz_device(bytes: &[u8]) {
+    let options = DeviceOptions {
+        settings: crate::keys::Settings::default(),
+        pending: 8,
+        frame_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(10),
+        ids: Ids::Own,
+    };
+    let (mut device, mut out) = (Device::new(&options), Out::new(4096));
+    let mut sent = 0usize;
+    for (ticket, space) in (0u64..).zip(Space::ALL) {
+        let read = ReadFirst { unit: 1, object: space.object(), first: 0, count: 1 };
+        if device.ask(&read, Ticket(ticket), Now::default(), &mut out).is_ok() {
+            sent = sent.saturating_add(1);
+        }
+    }
+    let mut rest = bytes;
+    loop {
+        let used = match device.next(Input::Stream(rest), Now::default(), &mut out) {
+            DeviceStep::Need { .. } | DeviceStep::End { .. } => break,
+            DeviceStep::Told { used, told } => {
+                sent = sent.checked_sub(1).expect("no more answers than requests");
+                told.answer.seen(&mut |seen| assert!(seen.address <= 0xFFFF, "an address of Modbus"));
+                used
+            }
+            DeviceStep::Dropped { used, .. } | DeviceStep::Own { used } => used,
+        };
+        rest = rest.get(used..).unwrap_or_default();
+        device.check_invariants();
+    }
+}

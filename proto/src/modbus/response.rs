@@ -1,0 +1,230 @@
+//! Does an answer fit its request, and what does it show?
+
+use super::{
+    bits::Bits,
+    frame::Sheet,
+    function::{ENCAPSULATED, EXCEPTION, PDU_MAX},
+    request::{Call, Request, Space},
+    tables::{COIL, HOLDING},
+};
+use crate::{
+    deed::{ObjectId, Seen},
+    reader::{Misfit, Reader},
+};
+
+/// One answer of a device, checked against its request and repaired: pad bits cleared, an exception code that the
+/// standard does not know replaced by 04.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response<'b> {
+    request: Request<'b>,
+    said: Said<'b>,
+}
+
+/// What the device said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said<'b> {
+    /// FC 1 and 2.
+    Bits(Bits<'b>),
+    /// FC 3, 4 and 23: two bytes a register.
+    Words(&'b [u8]),
+    /// FC 5, 6 and 22 (the whole request), 15 and 16 (its range).
+    Done,
+    /// What a function that is not understood answers.
+    Opaque(&'b [u8]),
+    /// The device's refusal, as it is passed on.
+    Exception(u8),
+}
+
+/// Why an answer does not fit its request. The device is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ResponseFault {
+    /// It comes from another unit.
+    #[error("the device answers for another unit")]
+    Unit,
+    /// It is of another function.
+    #[error("the device answers with another function")]
+    Function,
+    /// Its length or byte count is not what the request asks for.
+    #[error("the device's answer has another size than was asked for")]
+    Size,
+    /// It acknowledges something else than was written.
+    #[error("the device acknowledges something else than was written")]
+    Echo,
+}
+
+impl From<Misfit> for ResponseFault {
+    fn from(_: Misfit) -> Self {
+        Self::Size
+    }
+}
+
+impl<'b> Response<'b> {
+    /// Checks `pdu` from `unit` against `request`. With it comes the exception code as the device sent it, if any.
+    pub(super) fn read(request: Request<'b>, unit: u8, pdu: &'b [u8]) -> Result<(Self, Option<u8>), ResponseFault> {
+        if unit != request.unit {
+            return Err(ResponseFault::Unit);
+        }
+        if pdu.len() > PDU_MAX {
+            return Err(ResponseFault::Size);
+        }
+        let mut reader = Reader::new(pdu);
+        let function = reader.u8()?;
+        if function == request.code() | EXCEPTION {
+            let code = reader.u8()?;
+            reader.finish()?;
+            return Ok((Self { request, said: Said::Exception(known(code)) }, Some(code)));
+        }
+        if function != request.code() {
+            return Err(ResponseFault::Function);
+        }
+        let said = match request.call {
+            Call::Read { space, count, .. } => values(space, count, &mut reader)?,
+            Call::ReadWrite { read_count, .. } => values(Space::Holding, read_count, &mut reader)?,
+            Call::WriteCoil { .. }
+            | Call::WriteRegister { .. }
+            | Call::WriteCoils { .. }
+            | Call::WriteRegisters { .. }
+            | Call::Mask { .. } => echo(&request, pdu, &mut reader)?,
+            Call::Opaque { payload, .. } => opaque(payload, &mut reader, function)?,
+        };
+        reader.finish()?;
+        Ok((Self { request, said }, None))
+    }
+
+    /// Writes the PDU as it goes to the peer.
+    pub(super) fn write(&self, sheet: &mut Sheet) {
+        let function = self.request.code();
+        match self.said {
+            Said::Exception(code) => sheet.put(&[function | EXCEPTION, code]),
+            Said::Bits(bits) => {
+                sheet.put_u8(function);
+                sheet.put_u8(u8::try_from(usize::from(bits.count()).div_ceil(8)).unwrap_or(u8::MAX));
+                bits.write(sheet);
+            }
+            Said::Words(words) => {
+                sheet.put_u8(function);
+                sheet.put_u8(u8::try_from(words.len()).unwrap_or(u8::MAX));
+                sheet.put(words);
+            }
+            Said::Done => sheet.put(acknowledged(&self.request).as_slice()),
+            Said::Opaque(payload) => {
+                sheet.put_u8(function);
+                sheet.put(payload);
+            }
+        }
+    }
+
+    /// Its function code, without the exception bit.
+    pub fn function(&self) -> u16 {
+        self.request.function()
+    }
+
+    /// Its unit.
+    pub fn unit(&self) -> u32 {
+        self.request.unit()
+    }
+
+    /// The exception code that goes to the peer, where the device refused.
+    pub fn exception(&self) -> Option<u8> {
+        match self.said {
+            Said::Exception(code) => Some(code),
+            Said::Bits(_) | Said::Words(_) | Said::Done | Said::Opaque(_) => None,
+        }
+    }
+
+    pub(crate) fn seen(&self, each: &mut dyn FnMut(Seen)) {
+        match (self.said, self.request.call) {
+            (Said::Bits(bits), Call::Read { space, first, .. }) => self.bits(space.object(), first, bits, each),
+            (Said::Words(words), Call::Read { space, first, .. }) => self.words(space.object(), first, words, each),
+            (Said::Words(read), Call::ReadWrite { read_first, write_first, words, .. }) => {
+                // The write comes first on the device, so the read is the later word on a point of both.
+                self.words(HOLDING, write_first, words, each);
+                self.words(HOLDING, read_first, read, each);
+            }
+            (Said::Done, Call::WriteCoil { address, on }) => self.one(COIL, address, u16::from(on), each),
+            (Said::Done, Call::WriteRegister { address, value }) => self.one(HOLDING, address, value, each),
+            (Said::Done, Call::WriteCoils { first, bits }) => self.bits(COIL, first, bits, each),
+            (Said::Done, Call::WriteRegisters { first, words }) => self.words(HOLDING, first, words, each),
+            // A mask that keeps a bit leaves a register of which we know only a part.
+            (Said::Done, Call::Mask { address, and: 0, or }) => self.one(HOLDING, address, or, each),
+            _ => {}
+        }
+    }
+
+    fn bits(&self, object: ObjectId, first: u16, bits: Bits<'_>, each: &mut dyn FnMut(Seen)) {
+        for (address, on) in (first..=u16::MAX).zip(bits.each()) {
+            self.one(object, address, u16::from(on), each);
+        }
+    }
+
+    fn words(&self, object: ObjectId, first: u16, words: &[u8], each: &mut dyn FnMut(Seen)) {
+        let mut reader = Reader::new(words);
+        for address in first..=u16::MAX {
+            let Ok(value) = reader.u16() else { return };
+            self.one(object, address, value, each);
+        }
+    }
+
+    fn one(&self, object: ObjectId, address: u16, value: u16, each: &mut dyn FnMut(Seen)) {
+        each(Seen { unit: self.request.unit(), object, address: u32::from(address), value });
+    }
+}
+
+/// Exceptions of the standard pass; what it does not know becomes 04 (language.md section 3, MB-36).
+const fn known(code: u8) -> u8 {
+    match code {
+        1..=8 | 10 | 11 => code,
+        _ => 4,
+    }
+}
+
+/// Byte count and values of exactly `count` points.
+fn values<'b>(space: Space, count: u16, reader: &mut Reader<'b>) -> Result<Said<'b>, ResponseFault> {
+    let bytes = usize::from(reader.u8()?);
+    let data = reader.take(bytes)?;
+    if space.is_bits() {
+        return Bits::new(data, count).map(Said::Bits).ok_or(ResponseFault::Size);
+    }
+    if bytes == usize::from(count).saturating_mul(2) { Ok(Said::Words(data)) } else { Err(ResponseFault::Size) }
+}
+
+/// The acknowledgement of a write repeats it: all of it, or its range.
+fn echo<'b>(request: &Request<'b>, pdu: &[u8], reader: &mut Reader<'b>) -> Result<Said<'b>, ResponseFault> {
+    let expected = acknowledged(request);
+    if pdu.len() != expected.as_slice().len() {
+        return Err(ResponseFault::Size);
+    }
+    if pdu != expected.as_slice() {
+        return Err(ResponseFault::Echo);
+    }
+    reader.rest();
+    Ok(Said::Done)
+}
+
+/// The PDU that acknowledges `request`, a write.
+fn acknowledged(request: &Request<'_>) -> Sheet {
+    let mut sheet = Sheet::new();
+    match request.call {
+        Call::WriteCoils { first, bits } => {
+            sheet.put_u8(request.code());
+            sheet.put_u16(first);
+            sheet.put_u16(bits.count());
+        }
+        Call::WriteRegisters { first, words } => {
+            sheet.put_u8(request.code());
+            sheet.put_u16(first);
+            sheet.put_u16(u16::try_from(words.len().div_ceil(2)).unwrap_or(u16::MAX));
+        }
+        _ => request.write(&mut sheet),
+    }
+    sheet
+}
+
+/// A function that is not understood answers with anything; the encapsulated ones repeat their sub-code.
+fn opaque<'b>(asked: &[u8], reader: &mut Reader<'b>, function: u8) -> Result<Said<'b>, ResponseFault> {
+    let payload = reader.rest();
+    if function == ENCAPSULATED && payload.first() != asked.first() {
+        return Err(ResponseFault::Function);
+    }
+    Ok(Said::Opaque(payload))
+}
