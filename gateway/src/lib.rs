@@ -1,13 +1,25 @@
 //! Sockets, time, keys, people: the room in which proto and config are put to work.
 //!
 //! ```text
+//! listen     bind, accept; never waits for a peer
+//! admit      source networks, rates, room: before any cryptography
+//! worker     the data threads: one conduit lives on one of them; session and link tasks drive its engine
+//! link       one device connection: dial, carry, end
+//! io         one stream, plain or TLS, between a socket and an engine
 //! engine     one conduit without its sockets: sessions, links, limits, judgement; time is an argument
 //! permit     the only way to a session: peer x conduit x policy
 //! pki        certificates for a small plant
 //! observe    metrics, audit records, the journal, the admin endpoint
 //! ```
 
+pub mod admit;
 pub mod engine;
+pub mod io;
+mod link;
+pub mod listen;
+pub mod notify;
 pub mod observe;
 pub mod permit;
 pub mod pki;
+pub mod tasks;
+pub mod worker;

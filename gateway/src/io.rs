@@ -1,0 +1,217 @@
+//! How do bytes come from and go to one peer or device?
+//!
+//! ```text
+//! socket -> Scratch.wire -> rustls -> Scratch.plain -> engine -> Out -> rustls -> socket
+//!           \____________ borrowed from the worker, only inside one poll ________/
+//! ```
+//! A session that waits holds no buffer of ours: the scratch belongs to the worker. A stream that ends without
+//! close_notify was cut by somebody, and is told apart from a peer that has finished.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use rustls::Connection;
+use sluicegate_proto::out::Out;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+mod tls;
+
+use tls::TlsIo;
+
+/// What one socket read may bring. 32 KiB is two full TLS records: more is not worth the cache that it costs.
+const WIRE: usize = 32 * 1024;
+/// What one socket read may decrypt to: all of it, and one record that had begun before.
+const PLAIN: usize = WIRE + 20 * 1024;
+
+/// The buffers of one worker, borrowed inside a poll.
+#[derive(Debug)]
+pub struct Scratch {
+    wire: Box<[u8]>,
+    plain: Box<[u8]>,
+}
+
+impl Scratch {
+    /// Buffers for one worker.
+    pub fn new() -> Self {
+        Self { wire: vec![0; WIRE].into(), plain: vec![0; PLAIN].into() }
+    }
+
+    /// The first `n` bytes of what [`PeerIo::poll_fill`] brought.
+    pub fn plain(&self, n: usize) -> &[u8] {
+        self.plain.get(..n).unwrap_or(&[])
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// So many bytes, at the start of the scratch.
+    Bytes(usize),
+    /// The other side has finished sending, and said so.
+    Eof,
+    /// The other side is gone without a word: reset, or FIN without close_notify.
+    Truncated,
+    /// What came is not TLS that we accept. An alert is ready to leave.
+    Broken,
+}
+
+/// A stream as it travels between threads: registered with no runtime.
+#[derive(Debug)]
+pub enum Parked {
+    /// Plain TCP.
+    Tcp(std::net::TcpStream),
+    /// After its handshake. rustls may hold bytes that came with the handshake's last flight.
+    Tls(std::net::TcpStream, Box<Connection>),
+}
+
+/// One connection. Protocol-blind: an enum, not a generic, so that every session task has one type.
+#[derive(Debug)]
+pub enum PeerIo {
+    /// Plain TCP.
+    Tcp(TcpStream),
+    /// TLS, either role.
+    Tls(Box<TlsIo>),
+}
+
+impl PeerIo {
+    /// Registers the stream with the runtime of this thread.
+    ///
+    /// # Errors
+    /// When the runtime takes no more sockets.
+    pub fn unpark(parked: Parked) -> io::Result<Self> {
+        match parked {
+            Parked::Tcp(stream) => Ok(Self::Tcp(TcpStream::from_std(stream)?)),
+            Parked::Tls(stream, connection) => {
+                Ok(Self::Tls(Box::new(TlsIo::new(TcpStream::from_std(stream)?, *connection))))
+            }
+        }
+    }
+
+    /// Reads once. Bytes are in [`Scratch::plain`] until the next read of any session of this worker.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Fill> {
+        match self {
+            Self::Tcp(stream) => match ready!(poll_read(stream, cx, &mut scratch.plain)) {
+                Ok(0) => Poll::Ready(Fill::Eof),
+                Ok(n) => Poll::Ready(Fill::Bytes(n)),
+                Err(_) => Poll::Ready(Fill::Truncated),
+            },
+            Self::Tls(tls) => tls.poll_fill(cx, &mut scratch.wire, &mut scratch.plain),
+        }
+    }
+
+    /// Writes until `out` is empty (ready) or the socket takes no more (pending). What left is consumed.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>, out: &mut Out) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => {
+                while !out.is_empty() {
+                    let n = ready!(Pin::new(&mut *stream).poll_write(cx, out.as_slice()))?;
+                    if n == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    out.consume(n);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Self::Tls(tls) => tls.poll_flush(cx, out),
+        }
+    }
+
+    /// Says goodbye: close_notify where there is TLS, then FIN.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(tls) => tls.poll_goodbye(cx),
+        }
+    }
+
+    /// After the goodbye: drops what still comes until the other side ends. A socket closed with unread bytes sends a
+    /// reset, and a reset can overtake our last answer.
+    pub fn poll_linger(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<()> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(tls) => tls.stream_mut(),
+        };
+        loop {
+            match ready!(poll_read(stream, cx, &mut scratch.wire)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Small messages leave at once; a dead other side is noticed by the kernel within a minute even when nobody sends.
+///
+/// # Errors
+/// When the kernel refuses an option.
+pub fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let alive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY).with_retries(3);
+    socket.set_tcp_keepalive(&alive)?;
+    socket.set_tcp_user_timeout(Some(UNACKED))
+}
+
+/// Silence before the first probe.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// Between probes; three unanswered ones end the connection.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+/// Bytes sent but not acknowledged for so long: the path is dead.
+const UNACKED: Duration = Duration::from_secs(30);
+
+/// One read from the socket.
+fn poll_read(stream: &mut TcpStream, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(into);
+    ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
+}
+
+/// A socket as rustls wants it: `WouldBlock` where tokio says pending.
+struct Blocking<'a, 'w> {
+    stream: &'a mut TcpStream,
+    cx: &'a mut Context<'w>,
+}
+
+impl io::Write for Blocking<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        settle(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))
+    }
+
+    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        settle(Pin::new(&mut *self.stream).poll_write_vectored(self.cx, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn settle(poll: Poll<io::Result<usize>>) -> io::Result<usize> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Where do connections come in, and what happens when the system has no room for another?
+//!
+//! The accept loop never waits for a peer: it asks `admit`, hands the socket over, and accepts the next.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use sluicegate_config::plan::Site;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{
+    admit::{Admission, Admitted, Turned},
+    io::tune,
+};
+
+/// Connections that the kernel completes while we are busy; it caps this at net.core.somaxconn.
+const BACKLOG: i32 = 1024;
+/// How long the loop rests when descriptors or memory ran out (PX-03).
+const REST: Duration = Duration::from_millis(75);
+
+/// The operator: an address cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("listeners.{listener}.bind: cannot listen on {address}: {error}")]
+pub struct BindError {
+    listener: String,
+    address: SocketAddr,
+    error: io::Error,
+}
+
+/// A bound socket: from here on nothing about it can fail.
+#[derive(Debug)]
+pub struct Bound {
+    /// Its place in the plan.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its real address: the port that the system chose where the plan says 0.
+    pub address: SocketAddr,
+    socket: StdListener,
+}
+
+/// Binds every listener, or none.
+///
+/// # Errors
+/// The first that cannot be bound, by its key.
+pub fn bind_all(site: &Site) -> Result<Vec<Bound>, BindError> {
+    site.listeners
+        .iter()
+        .enumerate()
+        .map(|(index, listener)| {
+            let bad = |error| BindError { listener: listener.name.clone(), address: listener.bind, error };
+            let socket = bind(listener.bind).map_err(bad)?;
+            let address = socket.local_addr().map_err(bad)?;
+            Ok(Bound { index, name: Arc::from(listener.name.as_str()), address, socket })
+        })
+        .collect()
+}
+
+fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Where accepted connections go.
+pub trait Porter: Send + Sync + 'static {
+    /// Takes a connection. Must not block.
+    fn take(&self, listener: usize, stream: TcpStream, from: SocketAddr, admitted: Admitted);
+    /// A connection was closed before its handshake; `tell` at most once a second and source.
+    fn turned(&self, listener: usize, from: SocketAddr, why: Turned, tell: bool);
+    /// The system had no room: counted, and told once a second.
+    fn exhausted(&self, listener: usize, error: &io::Error);
+}
+
+/// Accepts until dropped.
+pub async fn accept<P: Porter>(bound: Bound, admission: Arc<Admission>, porter: Arc<P>) {
+    let index = bound.index;
+    let listener = match TcpListener::from_std(bound.socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(listener = %bound.name, %error, "cannot be served");
+            return;
+        }
+    };
+    let mut spare = Spare::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => match admission.ask(index, from.ip(), Instant::now()) {
+                Ok(admitted) => {
+                    // A socket whose options cannot be set was reset meanwhile; the handshake will find out.
+                    let _ = tune(&stream);
+                    porter.take(index, stream, from, admitted);
+                }
+                Err((why, tell)) => porter.turned(index, from, why, tell),
+            },
+            Err(error) if exhausted(&error) => {
+                porter.exhausted(index, &error);
+                spare.shed(&listener).await;
+                tokio::time::sleep(REST).await;
+            }
+            // A connection that was reset before we took it: the next one may be fine.
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// A descriptor held back so that a full table can still close what waits in the backlog: a peer then sees the end at
+/// once, and does not hang until its own deadline.
+#[derive(Debug)]
+struct Spare(Option<std::fs::File>);
+
+impl Spare {
+    fn new() -> Self {
+        Self(std::fs::File::open("/dev/null").ok())
+    }
+
+    async fn shed(&mut self, listener: &TcpListener) {
+        if self.0.take().is_some() {
+            let one = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+            SHED.fetch_add(u64::from(matches!(one, Ok(Ok(_)))), Relaxed);
+        }
+        self.0 = std::fs::File::open("/dev/null").ok();
+    }
+}
+
+/// Connections closed for want of a descriptor, over the process's life.
+static SHED: AtomicU64 = AtomicU64::new(0);
+
+/// Connections closed for want of a descriptor so far.
+pub fn shed() -> u64 {
+    SHED.load(Relaxed)
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM: ours or the system's table is full, and accepting again at once would spin.
+fn exhausted(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}

@@ -1,0 +1,292 @@
+//! How do the tasks of one conduit share its engine?
+//!
+//! Every entry goes through [`Cell::drive`]: borrow, act, take the wakes, give the borrow back, wake. Nothing is borrowed
+//! across an await, and no task calls another.
+
+use std::{
+    cell::{self, RefCell},
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+};
+
+use sluicegate_config::plan::{Conduit, ConduitId, Site};
+use sluicegate_proto::{
+    time::{Mono, Now},
+    vocab::Cause,
+};
+
+use super::{PolicySnapshot, Seed, Shared, Signal, clock::mono};
+use crate::{
+    engine::{Engine, LinkKey, LinkWant, SessionKey, Setup, Wake},
+    io::Scratch,
+    link,
+    permit::{Peer, Permit},
+    tasks,
+};
+
+/// One conduit on its worker.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) site: Arc<Site>,
+    pub(crate) id: ConduitId,
+    pub(crate) name: Arc<str>,
+    pub(crate) shared: Rc<Shared>,
+    seed: Seed,
+    engine: RefCell<Engine>,
+    sessions: RefCell<BTreeMap<SessionKey, Live>>,
+    links: RefCell<BTreeMap<LinkKey, Rc<Signal>>>,
+    /// Counts the engines: a task of an older one ends.
+    generation: cell::Cell<u64>,
+    epoch: cell::Cell<u64>,
+    timer: Signal,
+    armed: cell::Cell<Option<Mono>>,
+}
+
+/// A session that was not forgotten yet.
+#[derive(Clone, Debug)]
+struct Live {
+    signal: Rc<Signal>,
+    peer: Arc<Peer>,
+}
+
+/// A session's task holds this; its engine may be replaced under it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) key: SessionKey,
+    pub(crate) signal: Rc<Signal>,
+    pub(crate) generation: u64,
+}
+
+impl Cell {
+    pub(crate) fn new(seed: Seed, policies: &PolicySnapshot, shared: Rc<Shared>) -> Rc<Self> {
+        let engine = engine(&seed, policies, shared.origin, 0);
+        let name = Arc::from(seed.plan().name.as_str());
+        Rc::new(Self {
+            site: Arc::clone(&seed.site),
+            id: seed.conduit,
+            name,
+            shared,
+            engine: RefCell::new(engine),
+            sessions: RefCell::default(),
+            links: RefCell::default(),
+            generation: cell::Cell::new(0),
+            epoch: cell::Cell::new(policies.epoch),
+            timer: Signal::default(),
+            armed: cell::Cell::new(None),
+            seed,
+        })
+    }
+
+    pub(crate) fn plan(&self) -> &Conduit {
+        self.seed.plan()
+    }
+
+    pub(crate) fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.shared.clock.now()
+    }
+
+    pub(crate) fn scratch(&self) -> &RefCell<Scratch> {
+        &self.shared.scratch
+    }
+
+    /// The engine does something; then whoever it concerns is woken.
+    pub(crate) fn drive<R>(self: &Rc<Self>, act: impl FnOnce(&mut Engine) -> R) -> R {
+        let (out, wakes) = {
+            let mut engine = self.engine.borrow_mut();
+            let out = act(&mut engine);
+            (out, engine.take_wakes())
+        };
+        for wake in wakes {
+            match wake {
+                Wake::Session(key) => self.wake_session(key),
+                Wake::Link(key) => self.wake_link(key),
+                Wake::Timer => self.wake_timer(),
+            }
+        }
+        out
+    }
+
+    /// The engine is asked something.
+    pub(crate) fn ask<R>(&self, question: impl FnOnce(&Engine) -> R) -> R {
+        question(&self.engine.borrow())
+    }
+
+    /// Opens a session. The policy is brought up to date first and every later change reaches all open sessions, so
+    /// none lives under a policy that was already replaced when it was judged.
+    pub(crate) fn open(self: &Rc<Self>, peer: Arc<Peer>, policies: &PolicySnapshot) -> Result<Opened, Cause> {
+        self.follow(policies);
+        let Some(set) = policies.sets.get(self.id.index()) else { return Err(Cause::InternalError) };
+        let permit = Permit::grant(Arc::clone(&peer), set, policies.epoch);
+        let now = self.now();
+        let key = self.drive(|engine| engine.open(permit, now))?;
+        let signal = Rc::new(Signal::default());
+        self.sessions.borrow_mut().insert(key, Live { signal: Rc::clone(&signal), peer });
+        Ok(Opened { key, signal, generation: self.generation.get() })
+    }
+
+    /// The policy now in force.
+    pub(crate) fn follow(self: &Rc<Self>, policies: &PolicySnapshot) {
+        if self.epoch.get() < policies.epoch
+            && let Some(set) = policies.sets.get(self.id.index())
+        {
+            self.epoch.set(policies.epoch);
+            let (set, now) = (Arc::clone(set), self.now());
+            self.drive(|engine| engine.set_policy(set, policies.epoch, now));
+        }
+    }
+
+    /// Whether a task of that generation must end, and whether its session has.
+    pub(crate) fn is_over(&self, opened: &Opened) -> Option<Cause> {
+        if self.generation.get() != opened.generation {
+            return Some(Cause::InternalError);
+        }
+        self.ask(|engine| engine.ended(opened.key))
+    }
+
+    pub(crate) fn is_current(&self, generation: u64) -> bool {
+        self.generation.get() == generation
+    }
+
+    pub(crate) fn forget(self: &Rc<Self>, opened: &Opened) {
+        if self.is_current(opened.generation) {
+            self.sessions.borrow_mut().remove(&opened.key);
+            self.drive(|engine| engine.forget(opened.key));
+        }
+    }
+
+    /// Ends every session for which `why` gives a cause.
+    pub(crate) fn end_where(self: &Rc<Self>, why: impl Fn(&Peer) -> Option<Cause>) {
+        let live: Vec<_> = self.sessions.borrow().iter().map(|(key, live)| (*key, Arc::clone(&live.peer))).collect();
+        for (key, peer) in live {
+            if let Some(cause) = why(&peer)
+                && self.ask(|engine| engine.ended(key)).is_none()
+            {
+                let now = self.now();
+                self.drive(|engine| engine.end(key, cause, now));
+            }
+        }
+    }
+
+    /// Who still has a session, ended ones that are not flushed yet included.
+    pub(crate) fn holders(&self) -> Vec<Arc<Peer>> {
+        self.sessions.borrow().values().map(|live| Arc::clone(&live.peer)).collect()
+    }
+
+    /// A panic in one of this conduit's tasks: its state can no longer be trusted. All of its sessions and device
+    /// connections end, and a new engine begins with nothing remembered.
+    pub(crate) fn sever_after_panic(self: &Rc<Self>, what: &'static str) {
+        self.shared.panicked(&self.name, what);
+        let policies = Arc::clone(&self.shared.policies.borrow());
+        let generation = self.generation.get() + 1;
+        self.generation.set(generation);
+        self.epoch.set(policies.epoch);
+        let fresh = engine(&self.seed, &policies, self.shared.origin, generation);
+        let mut old = self.engine.replace(fresh);
+        let now = self.now();
+        // What the old engine still can do is write the ends of its sessions.
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            for key in old.sessions() {
+                old.end(key, Cause::InternalError, now);
+            }
+        }));
+        if ended.is_err() {
+            tracing::error!(conduit = %self.name, "the ends of its sessions could not be written");
+        }
+        let sessions = std::mem::take(&mut *self.sessions.borrow_mut());
+        let links = std::mem::take(&mut *self.links.borrow_mut());
+        sessions.values().for_each(|live| live.signal.raise());
+        links.values().for_each(|signal| signal.raise());
+        self.timer.raise();
+    }
+
+    fn wake_session(&self, key: SessionKey) {
+        let signal = self.sessions.borrow().get(&key).map(|live| Rc::clone(&live.signal));
+        if let Some(signal) = signal {
+            signal.raise();
+        }
+    }
+
+    fn wake_link(self: &Rc<Self>, key: LinkKey) {
+        let known = self.links.borrow().get(&key).map(Rc::clone);
+        if let Some(signal) = known {
+            signal.raise();
+        } else if self.ask(|engine| engine.link_want(key)) != LinkWant::Gone {
+            let signal = Rc::new(Signal::default());
+            self.links.borrow_mut().insert(key, Rc::clone(&signal));
+            let (cell, severed) = (Rc::clone(self), Rc::clone(self));
+            let generation = self.generation.get();
+            tasks::spawn_local(async move { link::serve(cell, key, signal, generation).await }, move || {
+                severed.sever_after_panic("link")
+            });
+        }
+    }
+
+    pub(crate) fn forget_link(&self, key: LinkKey, generation: u64) {
+        if self.is_current(generation) {
+            self.links.borrow_mut().remove(&key);
+        }
+    }
+
+    fn wake_timer(&self) {
+        let due = self.ask(Engine::deadline);
+        let sooner = match (due, self.armed.get()) {
+            (Some(due), Some(armed)) => due < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if sooner {
+            self.timer.raise();
+        }
+    }
+
+    /// Starts the task that ticks the engine at its deadlines.
+    pub(crate) fn start_timer(self: &Rc<Self>) {
+        let severed = Rc::clone(self);
+        tasks::spawn_local(Rc::clone(self).keep_time(), move || {
+            severed.sever_after_panic("timer");
+            severed.start_timer();
+        });
+    }
+
+    async fn keep_time(self: Rc<Self>) {
+        loop {
+            let due = self.ask(Engine::deadline);
+            self.armed.set(due);
+            match due {
+                None => self.timer.wait().await,
+                Some(due) => {
+                    let at = self.shared.clock.instant(due);
+                    tokio::select! {
+                        biased;
+                        () = tokio::time::sleep_until(at) => {
+                            let now = self.now();
+                            self.drive(|engine| engine.tick(now));
+                        }
+                        () = self.timer.wait() => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A new engine. Session numbers are unique within the process's life, so each generation has its own range.
+fn engine(seed: &Seed, policies: &PolicySnapshot, origin: std::time::Instant, generation: u64) -> Engine {
+    let _ = generation;
+    let policy = policies.sets.get(seed.conduit.index()).unwrap_or(&seed.plan().policy);
+    Engine::new(Setup {
+        site: Arc::clone(&seed.site),
+        conduit: seed.conduit,
+        policy: Arc::clone(policy),
+        epoch: policies.epoch,
+        metrics: Arc::clone(&seed.metrics),
+        journal: seed.journal.clone(),
+        clock: Box::new(move || mono(origin)),
+    })
+}
