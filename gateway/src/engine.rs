@@ -82,6 +82,12 @@ impl Engine {
         engine
     }
 
+    /// Goes on numbering sessions where an engine that was given up stopped: a number names one session for the
+    /// process's whole life.
+    pub fn count_on(&mut self, given_up: &Self) {
+        self.next_session = given_up.next_session;
+    }
+
     /// The conduit that this engine serves.
     pub fn conduit(&self) -> &Conduit {
         self.core.conduit()

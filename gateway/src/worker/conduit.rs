@@ -61,7 +61,7 @@ pub(crate) struct Opened {
 
 impl Cell {
     pub(crate) fn new(seed: Seed, policies: &PolicySnapshot, shared: Rc<Shared>) -> Rc<Self> {
-        let engine = engine(&seed, policies, shared.origin, 0);
+        let engine = engine(&seed, policies, shared.origin);
         let name = Arc::from(seed.plan().name.as_str());
         Rc::new(Self {
             site: Arc::clone(&seed.site),
@@ -186,7 +186,8 @@ impl Cell {
         let generation = self.generation.get() + 1;
         self.generation.set(generation);
         self.epoch.set(policies.epoch);
-        let fresh = engine(&self.seed, &policies, self.shared.origin, generation);
+        let mut fresh = engine(&self.seed, &policies, self.shared.origin);
+        fresh.count_on(&self.engine.borrow());
         let mut old = self.engine.replace(fresh);
         let now = self.now();
         // What the old engine still can do is write the ends of its sessions.
@@ -276,9 +277,7 @@ impl Cell {
     }
 }
 
-/// A new engine. Session numbers are unique within the process's life, so each generation has its own range.
-fn engine(seed: &Seed, policies: &PolicySnapshot, origin: std::time::Instant, generation: u64) -> Engine {
-    let _ = generation;
+fn engine(seed: &Seed, policies: &PolicySnapshot, origin: std::time::Instant) -> Engine {
     let policy = policies.sets.get(seed.conduit.index()).unwrap_or(&seed.plan().policy);
     Engine::new(Setup {
         site: Arc::clone(&seed.site),
