@@ -258,3 +258,123 @@ fn data(sheet: &mut Sheet, bytes: &[u8]) -> Result<(), BuildFault> {
 fn fault<T>(text: impl Into<String>) -> Result<T, BuildFault> {
     Err(BuildFault(text.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        deed::ObjectId,
+        modbus::{
+            tables::{COIL, HOLDING, INPUT},
+            vectors::hex,
+        },
+    };
+
+    fn sentence(class: Class, object: ObjectId, ranges: &[(u32, u32)]) -> Sentence {
+        Sentence {
+            who: None,
+            class,
+            object,
+            ranges: ranges.to_vec(),
+            bit: None,
+            units: Vec::new(),
+            values: None,
+            step: None,
+            value_type: None,
+            whole: false,
+            via: Vec::new(),
+            exactly: false,
+            select_first: false,
+            when: None,
+            max: None,
+            spends: None,
+            during: None,
+            always: false,
+        }
+    }
+
+    fn each(value: Num) -> Option<ValueSet> {
+        Some(ValueSet::Each(alloc::vec![(value, value)]))
+    }
+
+    fn built(sentence: &Sentence) -> Vec<u8> {
+        build(sentence, 3).expect("one message does it").bytes().to_vec()
+    }
+
+    fn float(swapped: bool) -> Option<ValueType> {
+        Some(ValueType { format: Format::F32, swapped })
+    }
+
+    #[test]
+    fn the_usual_function_does_it() {
+        let write = |object, range, value| Sentence { values: each(value), ..sentence(Class::Write, object, &[range]) };
+        for (sentence, bytes) in [
+            (sentence(Class::Read, COIL, &[(0, 1999)]), "03 01 0000 07d0"),
+            (sentence(Class::Read, HOLDING, &[(7, 7)]), "03 03 0007 0001"),
+            (sentence(Class::Read, INPUT, &[(0, 63)]), "03 04 0000 0040"),
+            (write(COIL, (7, 7), Num::Bool(true)), "03 05 0007 ff00"),
+            (write(COIL, (7, 7), Num::Int(0)), "03 05 0007 0000"),
+            (write(COIL, (0, 9), Num::Bool(true)), "03 0f 0000 000a 02 ff03"),
+            (write(HOLDING, (40, 40), Num::Int(1500)), "03 06 0028 05dc"),
+            (write(HOLDING, (40, 42), Num::Int(1)), "03 10 0028 0003 06 000100010001"),
+            (Sentence { via: alloc::vec![16], ..write(HOLDING, (40, 40), Num::Int(1)) }, "03 10 0028 0001 02 0001"),
+            (Sentence { via: alloc::vec![22], ..write(HOLDING, (40, 40), Num::Int(9)) }, "03 16 0028 0000 0009"),
+            (
+                Sentence { via: alloc::vec![23], ..write(HOLDING, (4, 4), Num::Int(9)) },
+                "03 17 0004 0001 0004 0001 02 0009",
+            ),
+            (Sentence { bit: Some(3), ..write(HOLDING, (4, 4), Num::Bool(true)) }, "03 16 0004 fff7 0008"),
+            (Sentence { bit: Some(3), ..write(HOLDING, (4, 4), Num::Bool(false)) }, "03 16 0004 fff7 0000"),
+            (Sentence { units: alloc::vec![(9, 9)], ..write(HOLDING, (4, 4), Num::Int(1)) }, "09 06 0004 0001"),
+            (
+                Sentence { value_type: float(false), ..write(HOLDING, (42, 43), Num::Float(12.5)) },
+                "03 10 002a 0002 04 41480000",
+            ),
+            (
+                Sentence { value_type: float(true), ..write(HOLDING, (42, 45), Num::Int(2)) },
+                "03 10 002a 0004 08 0000400000004000",
+            ),
+            (sentence(Class::Program, FUNCTION, &[(90, 90)]), "03 5a"),
+            (sentence(Class::Identify, FUNCTION, &[(43 + 256 * 15, 43 + 256 * 15)]), "03 2b 0e 01 00"),
+        ] {
+            assert_eq!(built(&sentence), hex(bytes), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn positional_values_keep_their_places() {
+        let values = Some(ValueSet::Positional([0, 0, 1500].map(Num::Int).to_vec()));
+        let positional = Sentence { values, ..sentence(Class::Write, HOLDING, &[(1, 3)]) };
+        assert_eq!(built(&positional), hex("03 10 0001 0003 06 0000000005dc"));
+    }
+
+    #[test]
+    fn what_one_message_cannot_do_is_told_with_what_to_change() {
+        let write = sentence(Class::Write, HOLDING, &[(40, 40)]);
+        let range = Some(ValueSet::Each(alloc::vec![(Num::Int(0), Num::Int(9))]));
+        for (sentence, part) in [
+            (write.clone(), "add `= VALUE`"),
+            (Sentence { values: range, ..write.clone() }, "one value"),
+            (Sentence { values: each(Num::Int(70_000)), ..write.clone() }, "70000 does not fit"),
+            (Sentence { values: each(Num::Int(1)), ranges: alloc::vec![], ..write.clone() }, "which addresses"),
+            (
+                Sentence { values: each(Num::Int(1)), ranges: alloc::vec![(0, 1), (4, 5)], ..write.clone() },
+                "each range",
+            ),
+            (Sentence { values: each(Num::Int(1)), ranges: alloc::vec![(0, 199)], ..write.clone() }, "less at once"),
+            (Sentence { values: each(Num::Int(1)), via: alloc::vec![3], ..write.clone() }, "`via`"),
+            (Sentence { values: each(Num::Int(1)), value_type: float(false), ..write.clone() }, "whole elements"),
+            (Sentence { values: each(Num::Int(1)), bit: Some(16), ..write.clone() }, "no bit 16"),
+            (Sentence { units: alloc::vec![(256, 256)], ..write }, "unit 256"),
+            (sentence(Class::Write, INPUT, &[(0, 0)]), "only be read"),
+            (sentence(Class::Read, HOLDING, &[(0, 125)]), "longer than one message"),
+            (sentence(Class::Read, HOLDING, &[(0, 70_000)]), "longer than one message"),
+            (sentence(Class::Program, HOLDING, &[(0, 0)]), "read or written"),
+            (sentence(Class::Program, FUNCTION, &[(7, 7)]), "of class diagnose"),
+            (sentence(Class::Write, FUNCTION, &[(6, 6)]), "cannot stand"),
+        ] {
+            let BuildFault(told) = build(&sentence, 3).expect_err(part);
+            assert!(told.contains(part), "{told} does not say: {part}");
+        }
+    }
+}

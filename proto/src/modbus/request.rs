@@ -386,11 +386,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    pub(crate) fn hex(text: &str) -> Vec<u8> {
-        let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
-        digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).expect("hex")).collect()
-    }
+    use crate::modbus::vectors::hex;
 
     /// `class object.first-last bit=value,..` of each deed.
     fn told(pdu: &str) -> Vec<String> {

@@ -228,3 +228,51 @@ fn opaque<'b>(asked: &[u8], reader: &mut Reader<'b>, function: u8) -> Result<Sai
     }
     Ok(Said::Opaque(payload))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{vec, vec::Vec};
+
+    use super::*;
+    use crate::modbus::vectors::hex;
+
+    fn seen(pdu: &str, answer: &str) -> Vec<(u8, u32, u16)> {
+        let (pdu, answer, mut all) = (hex(pdu), hex(answer), vec![]);
+        let (response, _) = Response::read(Request::of(1, &pdu).expect("legal"), 1, &answer).expect("fits");
+        response.seen(&mut |Seen { unit, object, address, value }| {
+            assert_eq!(unit, 1);
+            all.push((object.0, address, value));
+        });
+        all
+    }
+
+    #[test]
+    fn an_answer_shows_what_the_device_holds() {
+        let (coil, holding) = (COIL.0, HOLDING.0);
+        for (pdu, answer, expected) in [
+            ("03 0005 0002", "03 04 000a 000b", &[(holding, 5, 10), (holding, 6, 11)][..]),
+            ("03 ffff 0001", "03 02 0001", &[(holding, 65535, 1)]),
+            ("04 0000 0001", "04 02 0001", &[(2, 0, 1)]),
+            ("01 0008 0003", "01 01 fd", &[(coil, 8, 1), (coil, 9, 0), (coil, 10, 1)]),
+            ("05 0007 ff00", "05 0007 ff00", &[(coil, 7, 1)]),
+            ("06 0028 05dc", "06 0028 05dc", &[(holding, 40, 1500)]),
+            ("0f 0013 0002 01 ff", "0f 0013 0002", &[(coil, 19, 1), (coil, 20, 1)]),
+            ("10 0001 0002 04 000a0102", "10 0001 0002", &[(holding, 1, 10), (holding, 2, 258)]),
+            ("16 0004 0000 0025", "16 0004 0000 0025", &[(holding, 4, 0x25)]),
+            ("16 0004 00f2 0025", "16 0004 00f2 0025", &[]),
+            ("17 000e 0001 000e 0001 02 00ff", "17 02 00fe", &[(holding, 14, 0xFF), (holding, 14, 0xFE)]),
+            ("06 0028 05dc", "86 02", &[]),
+            ("5a 00", "5a 01 02", &[]),
+        ] {
+            assert_eq!(seen(pdu, answer), expected, "{pdu}");
+        }
+    }
+
+    #[test]
+    fn pad_bits_of_an_answer_are_cleared() {
+        let (pdu, answer, mut sheet) = (hex("01 0000 0003"), hex("01 01 fd"), Sheet::new());
+        let (response, _) = Response::read(Request::of(1, &pdu).expect("legal"), 1, &answer).expect("fits");
+        response.write(&mut sheet);
+        assert_eq!(sheet.as_slice(), hex("01 01 05"));
+    }
+}
