@@ -8,12 +8,15 @@
 //! io         one stream, plain or TLS, between a socket and an engine
 //! engine     one conduit without its sockets: sessions, links, limits, judgement; time is an argument
 //! permit     the only way to a session: peer x conduit x policy
+//! faults     which of our own parts fail, and what that does to a conduit
 //! pki        certificates for a small plant
+//! trust      certificate -> peer: authority, names, role, revocation
 //! observe    metrics, audit records, the journal, the admin endpoint
 //! ```
 
 pub mod admit;
 pub mod engine;
+pub mod faults;
 pub mod io;
 mod link;
 pub mod listen;
@@ -22,4 +25,5 @@ pub mod observe;
 pub mod permit;
 pub mod pki;
 pub mod tasks;
+pub mod trust;
 pub mod worker;

@@ -1,0 +1,310 @@
+//! What happened in this handshake: which conduit was asked for, which certificate was shown, and was it good enough?
+//!
+//! Each handshake has a rustls configuration of its own (some small allocations beside 300 us of signing), so that a failure can
+//! be told with the key and the names of the certificate that failed, and so that the conduit that the peer asked for says what
+//! is tolerated.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{verify_tls12_signature, verify_tls13_signature},
+    server::{
+        ClientHello, NoServerSessionStorage, ResolvesServerCert,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use sluicegate_config::plan::{ConduitId, Site, Transport};
+use sluicegate_proto::vocab::Cause;
+
+use super::{
+    TrustError, load,
+    names::{Leaf, Presented},
+    provider,
+    vouch::{Authority, Doubt, Tolerance, Use},
+};
+use crate::faults::Clock;
+
+/// A TLS listener, ready to shake hands.
+#[derive(Debug)]
+pub(super) struct Door {
+    name: String,
+    certificate: Arc<CertifiedKey>,
+    authorities: Vec<Arc<Authority>>,
+    hints: Vec<DistinguishedName>,
+    behind: Vec<Behind>,
+    tls12: bool,
+    clock: Clock,
+}
+
+/// A conduit behind it.
+#[derive(Debug)]
+struct Behind {
+    id: ConduitId,
+    sni: Option<String>,
+    tolerance: Tolerance,
+}
+
+/// One handshake.
+#[derive(Debug)]
+pub struct Handshake {
+    /// For this connection only.
+    pub config: Arc<ServerConfig>,
+    /// What is seen in it.
+    pub seen: Arc<Seen>,
+}
+
+/// What was seen in one handshake.
+#[derive(Debug)]
+pub struct Seen {
+    door: Arc<Door>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sni: Option<String>,
+    hello: bool,
+    conduit: Option<usize>,
+    presented: Option<Presented>,
+    doubt: Option<Doubt>,
+}
+
+/// A handshake that failed, for the audit record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Why.
+    pub cause: Cause,
+    /// The same for people.
+    pub note: String,
+    /// The certificate that was shown, where it came to that. Its holder did not prove to have the key.
+    pub presented: Option<Presented>,
+}
+
+/// The doors of a site, in the order of its listeners.
+pub(super) fn doors(
+    site: &Site,
+    clock: &Clock,
+    certificates: &[load::Own],
+    authorities: &[Arc<Authority>],
+    faults: &mut Vec<TrustError>,
+) -> Vec<Option<Arc<Door>>> {
+    let mut doors = Vec::new();
+    for listener in &site.listeners {
+        let Transport::Tls { certificate, authorities: trusted, tls12 } = &listener.transport else {
+            doors.push(None);
+            continue;
+        };
+        let own = &certificates[certificate.index()];
+        if !own.serves {
+            faults.push(TrustError::Purpose {
+                certificate: site.certificates[certificate.index()].name.clone(),
+                path: site.certificates[certificate.index()].cert.clone(),
+                place: format!("listener {}", listener.name),
+                help: "issue it with --server",
+            });
+        }
+        let authorities: Vec<_> = trusted.iter().map(|id| authorities[id.index()].clone()).collect();
+        let behind = listener.conduits.iter().map(|id| {
+            let conduit = &site.conduits[id.index()];
+            Behind { id: *id, sni: conduit.sni.clone(), tolerance: Tolerance::of(&conduit.faults) }
+        });
+        let door = Arc::new(Door {
+            name: listener.name.clone(),
+            certificate: own.key.clone(),
+            hints: authorities.iter().flat_map(|one| one.roots.subjects()).collect(),
+            authorities,
+            behind: behind.collect(),
+            tls12: *tls12,
+            clock: clock.clone(),
+        });
+        // The first handshake must not be the one to find out.
+        if let Err(source) = config(&Seen::new(&door)) {
+            faults.push(TrustError::Tls { what: format!("listener {}", listener.name), source });
+        }
+        doors.push(Some(door));
+    }
+    doors
+}
+
+fn config(seen: &Arc<Seen>) -> Result<ServerConfig, rustls::Error> {
+    let tls12 = seen.door.tls12;
+    let mut config = ServerConfig::builder_with_details(provider::of(tls12), Arc::new(seen.door.clock.clone()))
+        .with_protocol_versions(provider::versions(tls12))?
+        .with_client_cert_verifier(seen.clone())
+        .with_cert_resolver(seen.clone());
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+impl Handshake {
+    pub(super) fn new(door: &Arc<Door>) -> Self {
+        let seen = Seen::new(door);
+        let config = config(&seen).expect("the same settings were accepted when the site was loaded");
+        Self { config: Arc::new(config), seen }
+    }
+}
+
+impl Door {
+    /// The conduit that a server name chooses. On a lone conduit without one, every name will do.
+    fn choose(&self, sni: Option<&str>) -> Option<usize> {
+        match self.behind.as_slice() {
+            [Behind { sni: None, .. }] => Some(0),
+            several => {
+                let asked = sni?;
+                let is = |one: &Behind| one.sni.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(asked));
+                several.iter().position(is)
+            }
+        }
+    }
+
+    fn vouch(&self, chain: &[CertificateDer<'_>], now: i64, tolerance: Tolerance) -> Result<(), Doubt> {
+        let mut worst = Doubt::UnknownIssuer;
+        for authority in &self.authorities {
+            match authority.vouch(chain, Use::Client, now, tolerance) {
+                Ok(()) => return Ok(()),
+                Err(doubt) if doubt.weight() >= worst.weight() => worst = doubt,
+                Err(_) => {}
+            }
+        }
+        Err(worst)
+    }
+}
+
+impl Seen {
+    fn new(door: &Arc<Door>) -> Arc<Self> {
+        Arc::new(Self { door: door.clone(), state: Mutex::default() })
+    }
+
+    /// The conduit that the peer asked for; known from the client hello on.
+    pub fn conduit(&self) -> Option<ConduitId> {
+        let chosen = self.state().conduit?;
+        self.door.behind.get(chosen).map(|one| one.id)
+    }
+
+    /// The server name that the peer asked for.
+    pub fn sni(&self) -> Option<String> {
+        self.state().sni.clone()
+    }
+
+    /// The certificate that the peer showed, good or not.
+    pub fn presented(&self) -> Option<Presented> {
+        self.state().presented.clone()
+    }
+
+    /// What to write down when the handshake ended with `error`.
+    pub fn failed(&self, error: &rustls::Error) -> Failed {
+        let state = self.state();
+        let presented = state.presented.clone();
+        if let Some(doubt) = &state.doubt {
+            return Failed { cause: doubt.cause(), note: doubt.to_string(), presented };
+        }
+        if state.hello && state.conduit.is_none() {
+            let note = match &state.sni {
+                Some(name) => format!("no conduit of listener {} has the server name {name:?}", self.door.name),
+                None => format!("no server name was given, and the conduits of listener {} need one", self.door.name),
+            };
+            return Failed { cause: Cause::Refused, note, presented };
+        }
+        Failed { cause: cause_of(error), note: error.to_string(), presented }
+    }
+
+    /// The same for what a TLS stream returns.
+    pub fn failed_io(&self, error: &std::io::Error) -> Failed {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(inner) => self.failed(inner),
+            None => Failed { cause: Cause::PeerClosed, note: error.to_string(), presented: self.presented() },
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What stands in it is whole after every statement, so a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The cause of a failure that is not about the certificate's worth.
+fn cause_of(error: &rustls::Error) -> Cause {
+    use rustls::Error as E;
+    match error {
+        E::NoCertificatesPresented => Cause::CertificateMissing,
+        E::InvalidCertificate(_) | E::InvalidCertRevocationList(_) => Cause::CertificateInvalid,
+        E::PeerIncompatible(_) | E::NoApplicationProtocol => Cause::Refused,
+        E::AlertReceived(_) => Cause::PeerClosed,
+        E::InappropriateMessage { .. }
+        | E::InappropriateHandshakeMessage { .. }
+        | E::InvalidMessage(_)
+        | E::DecryptError
+        | E::PeerMisbehaved(_)
+        | E::PeerSentOversizedRecord => Cause::Malformed,
+        // rustls' list is open; what is left is ours: encryption, entropy, time, settings.
+        _ => Cause::InternalError,
+    }
+}
+
+impl ResolvesServerCert for Seen {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let chosen = self.door.choose(hello.server_name());
+        let mut state = self.state();
+        state.hello = true;
+        state.sni = hello.server_name().map(str::to_owned);
+        state.conduit = chosen;
+        chosen.map(|_| self.door.certificate.clone())
+    }
+}
+
+impl ClientCertVerifier for Seen {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.door.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let mut chain = vec![end_entity.clone()];
+        chain.extend_from_slice(intermediates);
+        let mut state = self.state();
+        state.presented = Leaf::read(end_entity).map(|leaf| leaf.shown());
+        let chosen = state.conduit.and_then(|place| self.door.behind.get(place));
+        let tolerance = chosen.map_or(Tolerance::STRICT, |one| one.tolerance);
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        match self.door.vouch(&chain, now, tolerance) {
+            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Err(doubt) => {
+                let error = doubt.to_rustls();
+                state.doubt = Some(doubt);
+                Err(error)
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &provider::signatures())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &provider::signatures())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider::signatures().supported_schemes()
+    }
+}

@@ -1,0 +1,163 @@
+//! Are the operator's certificates, keys, roots and revocation lists there, whole, and do they fit together?
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{RootCertStore, sign::CertifiedKey};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
+use sluicegate_config::plan::{self, KeySource, Site};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+
+use super::{TrustError, provider, vouch::Authority};
+
+/// The largest file that is read: a revocation list of a large public CA has a few MiB.
+const LARGEST: u64 = 64 << 20;
+
+/// What was read, in the site's order.
+pub(super) struct Found {
+    /// Our certificates.
+    pub(super) certificates: Vec<Own>,
+    /// The authorities.
+    pub(super) authorities: Vec<Arc<Authority>>,
+}
+
+/// A certificate of ours.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// Its chain and key.
+    pub(super) key: Arc<CertifiedKey>,
+    /// When it ends.
+    pub(super) not_after: i64,
+    /// Whether it may stand at a listener.
+    pub(super) serves: bool,
+    /// Whether it may dial.
+    pub(super) dials: bool,
+}
+
+/// Reads all; what is wrong is added to `faults`, and what was wrong is missing in the answer.
+pub(super) fn read(site: &Site, faults: &mut Vec<TrustError>) -> Found {
+    let mut keep = |fault| faults.push(fault);
+    let mut certificates = Vec::new();
+    for one in &site.certificates {
+        match own(one) {
+            Ok(own) => certificates.push(own),
+            Err(fault) => keep(fault),
+        }
+    }
+    let mut authorities = Vec::new();
+    for one in &site.authorities {
+        match authority(one) {
+            Ok(authority) => authorities.push(Arc::new(authority)),
+            Err(fault) => keep(fault),
+        }
+    }
+    Found { certificates, authorities }
+}
+
+fn own(one: &plan::Certificate) -> Result<Own, TrustError> {
+    let what = format!("certificate {}", one.name);
+    let chain = certificates(&what, &one.cert)?;
+    let key_path = key_path(one)?;
+    let key_what = format!("key of {what}");
+    let pem = file(&key_what, &key_path)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|e| content(&key_what, &key_path, format!("no private key in PEM: {e}")))?;
+    let (not_after, serves, dials) = {
+        let leaf = chain.first().expect("`certificates` answers with at least one");
+        let (_, leaf) = X509Certificate::from_der(leaf).map_err(|e| content(&what, &one.cert, e.to_string()))?;
+        let usage = leaf.extended_key_usage().map_err(|e| content(&what, &one.cert, e.to_string()))?;
+        let usage = usage.map(|extension| extension.value);
+        (
+            leaf.validity().not_after.timestamp(),
+            usage.is_none_or(|u| u.any || u.server_auth),
+            usage.is_none_or(|u| u.any || u.client_auth),
+        )
+    };
+    let key = CertifiedKey::from_der(chain, key, &provider::of(false)).map_err(|e| {
+        content(&key_what, &key_path, format!("it does not fit the certificate {}: {e}", one.cert.display()))
+    })?;
+    Ok(Own { key: Arc::new(key), not_after, serves, dials })
+}
+
+fn key_path(one: &plan::Certificate) -> Result<PathBuf, TrustError> {
+    match &one.key {
+        KeySource::File(path) => Ok(path.clone()),
+        KeySource::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+            Some(directory) => Ok(Path::new(&directory).join(name)),
+            None => Err(TrustError::NoCredentials { certificate: one.name.clone(), credential: name.clone() }),
+        },
+    }
+}
+
+fn authority(one: &plan::Authority) -> Result<Authority, TrustError> {
+    let what = format!("authority {}", one.name);
+    let mut roots = RootCertStore::empty();
+    for root in certificates(&what, &one.roots)? {
+        roots.add(root).map_err(|e| content(&what, &one.roots, format!("not fit to be a root: {e}")))?;
+    }
+    let (crls, next_update) = match &one.crl {
+        None => (Vec::new(), None),
+        Some(path) => lists(&format!("revocation list of {what}"), path)?,
+    };
+    Ok(Authority { name: one.name.clone(), roots, crls, next_update, names: one.names.clone() })
+}
+
+type Lists = (Vec<webpki::CertRevocationList<'static>>, Option<i64>);
+
+/// Of several lists of one issuer (and scope) the newest counts: webpki would take whichever stands first, and an older one does
+/// not know the latest revocations.
+fn lists(what: &str, path: &Path) -> Result<Lists, TrustError> {
+    let wrong = |why: &dyn std::fmt::Display| content(what, path, why.to_string());
+    let pem = file(what, path)?;
+    let mut newest: BTreeMap<Vec<u8>, (i64, i64, webpki::CertRevocationList<'static>)> = BTreeMap::new();
+    for der in CertificateRevocationListDer::pem_slice_iter(&pem) {
+        let der = der.map_err(|e| wrong(&e))?;
+        let owned = webpki::OwnedCertRevocationList::from_der(&der).map_err(|e| wrong(&e))?;
+        let (_, parsed) = CertificateRevocationList::from_der(&der).map_err(|e| wrong(&e))?;
+        let Some(next) = parsed.next_update() else {
+            return Err(wrong(&"it does not say when the next one comes (nextUpdate)"));
+        };
+        const SCOPE: x509_parser::asn1_rs::Oid<'static> =
+            x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
+        let mut whose = parsed.issuer().as_raw().to_vec();
+        if let Some(scope) = parsed.extensions().iter().find(|extension| extension.oid == SCOPE) {
+            whose.extend_from_slice(scope.value);
+        }
+        let made = parsed.last_update().timestamp();
+        let known = newest.get(&whose).is_some_and(|(known, _, _)| *known >= made);
+        if !known {
+            newest.insert(whose, (made, next.timestamp(), owned.into()));
+        }
+    }
+    let ends = newest.values().map(|(_, next, _)| *next).min();
+    let Some(ends) = ends else {
+        return Err(wrong(&"no revocation list in PEM"));
+    };
+    Ok((newest.into_values().map(|(_, _, list)| list).collect(), Some(ends)))
+}
+
+fn certificates(what: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let pem = file(what, path)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.map_err(|e| content(what, path, e.to_string()))?;
+    if all.is_empty() {
+        return Err(content(what, path, "no certificate in PEM".to_owned()));
+    }
+    Ok(all)
+}
+
+fn file(what: &str, path: &Path) -> Result<Vec<u8>, TrustError> {
+    let fault = |source| TrustError::File { what: what.to_owned(), path: path.to_owned(), source };
+    let length = std::fs::metadata(path).map_err(fault)?.len();
+    if length > LARGEST {
+        return Err(content(what, path, format!("{length} bytes are more than the {LARGEST} that are read")));
+    }
+    std::fs::read(path).map_err(fault)
+}
+
+fn content(what: &str, path: &Path, why: String) -> TrustError {
+    TrustError::Content { what: what.to_owned(), path: path.to_owned(), why }
+}
