@@ -159,7 +159,7 @@ pub enum DeviceTick {
 pub enum Ids {
     /// Our own counter.
     Own,
-    /// Those seen in a capture (`replay`, `decode`).
+    /// Those seen in a capture (`replay`, `decode`). Modbus finds the id in the ticket's low 16 bits.
     Observed,
 }
 

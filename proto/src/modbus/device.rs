@@ -31,8 +31,8 @@ use crate::{
 /// forgotten: its id comes up again only after the other 65 535 of the counter.
 const TOMBSTONES_MAX: usize = 256;
 
-/// The most requests outstanding on one connection, whatever was asked for: no known device takes more, and a fifth of
-/// the ids always stays free.
+/// The most requests outstanding on one connection, whatever was asked for: the most that any known gateway keeps, and
+/// with the tombstones little more than a hundredth of the ids, so a free one is always near.
 const PENDING_MAX: usize = 512;
 
 /// The client's role on one device connection.
@@ -171,7 +171,7 @@ impl Device {
         }
         match self.entries.pop_front() {
             Some(entry) => {
-                self.bury(entry.id);
+                bury(&mut self.tombstones, entry.id);
                 DeviceTick::TimedOut(entry.ticket)
             }
             None => DeviceTick::Idle,
@@ -213,13 +213,6 @@ impl Device {
         self.entries.iter().any(|entry| entry.id == id) || self.tombstones.contains(&id)
     }
 
-    fn bury(&mut self, id: u16) {
-        if self.tombstones.len() >= TOMBSTONES_MAX {
-            self.tombstones.pop_front();
-        }
-        self.tombstones.push_back(id);
-    }
-
     /// Finds the request of an answer and checks the one against the other.
     fn pair<'b>(&'b mut self, adu: &Adu<'b>) -> DeviceStep<'b> {
         let used = adu.frame.len();
@@ -232,16 +225,21 @@ impl Device {
         let read = Request::restore(&self.answered).map(|request| Response::read(request, adu.unit, adu.pdu));
         let Some(Ok((response, exception))) = read else {
             // Its true answer may still come.
-            if self.tombstones.len() >= TOMBSTONES_MAX {
-                self.tombstones.pop_front();
-            }
-            self.tombstones.push_back(entry.id);
+            bury(&mut self.tombstones, entry.id);
             return DeviceStep::Dropped { used, reason: Reason::ResponseMismatch, spoiled: Some(entry.ticket) };
         };
         let outcome = if exception.is_some() { Outcome::Exception } else { Outcome::Ok };
         let told = Told { ticket: entry.ticket, answer: Answer::Modbus(response), outcome, exception };
         DeviceStep::Told { used, told }
     }
+}
+
+/// Remembers that `id` may still be answered.
+fn bury(tombstones: &mut VecDeque<u16>, id: u16) {
+    if tombstones.len() >= TOMBSTONES_MAX {
+        tombstones.pop_front();
+    }
+    tombstones.push_back(id);
 }
 
 const fn broken<'b>(reason: Reason) -> DeviceStep<'b> {

@@ -474,6 +474,17 @@ mod tests {
     }
 
     #[test]
+    fn any_other_difference_between_what_came_and_what_would_leave_is_not_canonical() {
+        let (pdu, padded) = (hex("10 0001 0001 02 000a"), hex("0f 0013 000a 02 cdff"));
+        let request = Request::of(1, &pdu).expect("legal");
+        assert!(request.is_canonical(&pdu));
+        assert!(!request.is_canonical(&hex("10 0001 0001 02 000b")));
+        assert!(!request.is_canonical(&hex("10 0001 0001 02 000a 00")));
+        let request = Request::of(1, &padded).expect("legal");
+        assert!(!request.is_canonical(&hex("0f 0013 000a 02 ccff")), "only the byte with the pad bits is ours");
+    }
+
+    #[test]
     fn a_visitor_that_breaks_sees_no_further_deed() {
         let pdu = hex("17 0003 0006 000e 0001 02 00ff");
         let mut seen = 0;
