@@ -19,10 +19,6 @@ pub(super) const READ_WRITE: u8 = 23;
 pub(super) const ENCAPSULATED: u8 = 43;
 /// Sub-code of [`ENCAPSULATED`]: read device identification.
 pub(super) const DEVICE_ID: u8 = 14;
-/// Exception 01.
-pub(super) const ILLEGAL_FUNCTION: u8 = 1;
-/// Exception 04.
-pub(super) const DEVICE_FAILURE: u8 = 4;
 /// The bit that turns a function code into an exception.
 pub(super) const EXCEPTION: u8 = 0x80;
 

@@ -41,6 +41,8 @@ struct Slot {
     id: u16,
     unit: u8,
     function: u8,
+    /// The exception that an illegal message earns, whatever else is said about it.
+    own: Option<u8>,
     state: State,
 }
 
@@ -79,18 +81,16 @@ impl Peer {
         }
     }
 
+    /// An illegal message can take a slot too: its refusal may be due later.
     pub(crate) fn accept(&mut self, asked: &Asked<'_>, ticket: Ticket) -> Result<(), Reason> {
-        let Body::Message(Message::Modbus(request)) = asked.body else {
-            return Err(Reason::InternalError);
-        };
-        let id = id_of(asked).ok_or(Reason::InternalError)?;
-        if self.in_flight(id) {
+        let slot = Slot::of(asked, State::Waiting(ticket)).ok_or(Reason::InternalError)?;
+        if self.in_flight(slot.id) {
             return Err(Reason::DuplicateId);
         }
         if !self.has_room() {
             return Err(Reason::TooManyPending);
         }
-        self.slots.push_back(Slot { id, unit: request.unit, function: request.code(), state: State::Waiting(ticket) });
+        self.slots.push_back(slot);
         Ok(())
     }
 
@@ -101,29 +101,24 @@ impl Peer {
         style: OnDeny,
         to_peer: &mut Out,
     ) -> Result<(), Full> {
-        let (unit, function, own) = match asked.body {
-            Body::Message(Message::Modbus(request)) => (request.unit(), request.function(), None),
-            Body::Illegal { function, unit, answer, .. } => (unit, function, Some(answer)),
-        };
-        let Some(code) = own.or_else(|| refusal::answer(denied.reason)).filter(|_| style == OnDeny::Refuse) else {
-            return Ok(());
-        };
-        let (Some(id), Ok(unit), Ok(function)) = (id_of(asked), u8::try_from(unit), u8::try_from(function)) else {
+        let Some(mut slot) = Slot::of(asked, State::Ready(Box::default())) else {
             return Ok(());
         };
         // An answer under an id that is in flight could be taken for the other's (MB-10): silence.
-        if denied.reason == Reason::DuplicateId || self.in_flight(id) {
+        if denied.reason == Reason::DuplicateId || self.in_flight(slot.id) {
             return Ok(());
         }
-        let answer = exception(id, unit, function, code);
+        let Some(answer) = slot.refusal(denied.reason, style) else {
+            return Ok(());
+        };
         if self.slots.is_empty() {
             return to_peer.push(answer.as_slice());
         }
         if self.slots.len() >= self.slots_max() {
             return Err(Full);
         }
-        let state = State::Ready(Box::from(answer.as_slice()));
-        self.slots.push_back(Slot { id, unit, function, state });
+        slot.state = State::Ready(Box::from(answer.as_slice()));
+        self.slots.push_back(slot);
         Ok(())
     }
 
@@ -137,13 +132,9 @@ impl Peer {
         let Some(at) = self.find(ticket) else {
             return Ok(());
         };
-        let code = refusal::answer(denied.reason).filter(|_| style == OnDeny::Refuse);
-        match (code, self.slots.get(at)) {
-            (Some(code), Some(slot)) => {
-                let answer = exception(slot.id, slot.unit, slot.function, code);
-                self.answer(at, &answer, to_peer)
-            }
-            _ => {
+        match self.slots.get(at).and_then(|slot| slot.refusal(denied.reason, style)) {
+            Some(answer) => self.answer(at, &answer, to_peer),
+            None => {
                 self.slots.remove(at);
                 self.flush(to_peer)
             }
@@ -163,8 +154,7 @@ impl Peer {
         let answer = if fits {
             Sheet::adu(slot.id, slot.unit, |pdu| response.write(pdu))
         } else {
-            let code = refusal::answer(Reason::InternalError).unwrap_or(function::DEVICE_FAILURE);
-            exception(slot.id, slot.unit, slot.function, code)
+            slot.exception(refusal::DEVICE_FAILURE)
         };
         self.answer(at, &answer, to_peer)
     }
@@ -236,6 +226,30 @@ impl Peer {
     }
 }
 
+impl Slot {
+    /// The slot of a message; `None` for what this half never gave out.
+    fn of(asked: &Asked<'_>, state: State) -> Option<Self> {
+        let (unit, function, own) = match asked.body {
+            Body::Message(Message::Modbus(request)) => (request.unit(), request.function(), None),
+            Body::Illegal { function, unit, answer, .. } => (unit, function, Some(answer)),
+        };
+        let id = u16::try_from(asked.id).ok()?;
+        Some(Self { id, unit: u8::try_from(unit).ok()?, function: u8::try_from(function).ok()?, own, state })
+    }
+
+    /// The answer to a refusal; `None` for silence.
+    fn refusal(&self, reason: Reason, style: OnDeny) -> Option<Sheet> {
+        match style {
+            OnDeny::Refuse => self.own.or_else(|| refusal::answer(reason)).map(|code| self.exception(code)),
+            OnDeny::Drop | OnDeny::Close => None,
+        }
+    }
+
+    fn exception(&self, code: u8) -> Sheet {
+        Sheet::adu(self.id, self.unit, |pdu| pdu.put(&[self.function | EXCEPTION, code]))
+    }
+}
+
 /// Reads a framed message.
 fn asked<'b>(adu: &Adu<'b>) -> Step<'b> {
     let body = match Request::of(adu.unit, adu.pdu) {
@@ -244,7 +258,7 @@ fn asked<'b>(adu: &Adu<'b>) -> Step<'b> {
             reason: Reason::NotCanonical,
             function: request.function(),
             unit: request.unit(),
-            answer: refusal::answer(Reason::NotCanonical).unwrap_or(function::ILLEGAL_FUNCTION),
+            answer: refusal::ILLEGAL_FUNCTION,
         },
         Err(RequestFault::Illegal { reason, answer, function }) => {
             Body::Illegal { reason, function: u16::from(function), unit: u32::from(adu.unit), answer }
@@ -257,14 +271,6 @@ fn asked<'b>(adu: &Adu<'b>) -> Step<'b> {
 /// No resynchronisation by searching: what follows broken framing means nothing (GEN-07).
 const fn broken<'b>(reason: Reason) -> Step<'b> {
     Step::End { cause: Cause::Malformed, reason: Some(reason) }
-}
-
-fn id_of(asked: &Asked<'_>) -> Option<u16> {
-    u16::try_from(asked.id).ok()
-}
-
-fn exception(id: u16, unit: u8, function: u8, code: u8) -> Sheet {
-    Sheet::adu(id, unit, |pdu| pdu.put(&[function | EXCEPTION, code]))
 }
 
 /// The fuzzer's way in: any bytes, whole and byte by byte, come to the same messages and break no invariant.
@@ -398,6 +404,17 @@ mod tests {
         deliver(&mut peer, 1, &mut out).expect("room");
         deliver(&mut peer, 2, &mut out).expect("room");
         assert_eq!(answers(&out), [(2, Some(0x0B))]);
+    }
+
+    #[test]
+    fn an_illegal_message_keeps_its_own_answer_when_its_refusal_is_slowed() {
+        let (mut peer, mut out) = (peer(4), Out::new(1024));
+        let bytes = hex("0001 0000 0006 01 03 0000 007e");
+        let asked = read(&mut peer, &bytes);
+        assert!(matches!(asked.body, Body::Illegal { reason: Reason::Malformed, answer: 3, .. }));
+        peer.accept(&asked, Ticket(9)).expect("room");
+        peer.refuse_ticket(Ticket(9), &Denied::because(Reason::Malformed), OnDeny::Refuse, &mut out).expect("room");
+        assert_eq!(answers(&out), [(1, Some(3))]);
     }
 
     #[test]

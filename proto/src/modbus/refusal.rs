@@ -2,10 +2,14 @@
 
 use crate::vocab::Reason;
 
-const ILLEGAL_FUNCTION: u8 = 0x01;
-const ILLEGAL_ADDRESS: u8 = 0x02;
-const ILLEGAL_VALUE: u8 = 0x03;
-const DEVICE_FAILURE: u8 = 0x04;
+/// What the function cannot do here.
+pub(super) const ILLEGAL_FUNCTION: u8 = 0x01;
+/// A point that is not there.
+pub(super) const ILLEGAL_ADDRESS: u8 = 0x02;
+/// A value or quantity that the function cannot carry.
+pub(super) const ILLEGAL_VALUE: u8 = 0x03;
+/// Something broke on the way.
+pub(super) const DEVICE_FAILURE: u8 = 0x04;
 const DEVICE_BUSY: u8 = 0x06;
 const PATH_UNAVAILABLE: u8 = 0x0A;
 const NO_RESPONSE: u8 = 0x0B;

@@ -7,6 +7,7 @@ use super::{
     bits::Bits,
     frame::Sheet,
     function::{self, Shape},
+    refusal::{ILLEGAL_ADDRESS, ILLEGAL_VALUE},
     tables::{COIL, DISCRETE, FUNCTION, HOLDING, INPUT},
 };
 use crate::{
@@ -373,11 +374,6 @@ fn registers(words: &[u8]) -> u16 {
 fn byte_count(bytes: usize) -> u8 {
     u8::try_from(bytes).unwrap_or(u8::MAX)
 }
-
-/// Exception 02.
-const ILLEGAL_ADDRESS: u8 = 2;
-/// Exception 03.
-const ILLEGAL_VALUE: u8 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use super::{
     bits::Bits,
     frame::Sheet,
     function::{ENCAPSULATED, EXCEPTION, PDU_MAX},
+    refusal::DEVICE_FAILURE,
     request::{Call, Request, Space},
     tables::{COIL, HOLDING},
 };
@@ -174,7 +175,7 @@ impl<'b> Response<'b> {
 const fn known(code: u8) -> u8 {
     match code {
         1..=8 | 10 | 11 => code,
-        _ => 4,
+        _ => DEVICE_FAILURE,
     }
 }
 
