@@ -6,7 +6,7 @@ use crate::{
     deed::ReadFirst,
     keys::Settings,
     protocol::{Message, Protocol},
-    sentence::{Max, Per, Sentence},
+    sentence::{Per, Sentence},
     time::Now,
     vocab::Reason,
 };
@@ -14,8 +14,16 @@ use crate::{
 mod budget;
 mod charges;
 mod compile;
+mod cover;
+mod deny;
 mod held;
 mod judge;
+mod make;
+mod number;
+mod ready;
+mod tree;
+mod view;
+mod weigh;
 
 pub use budget::{Budgets, Reservation};
 pub use charges::{Charges, RuleList};
@@ -97,7 +105,7 @@ pub struct PolicySet {
 /// The compiled rules as one peer meets them.
 #[derive(Debug)]
 pub struct View {
-    pub(crate) inner: judge::ViewInner,
+    pub(crate) inner: view::ViewInner,
 }
 
 /// What the conduit knows when it judges.
@@ -156,12 +164,12 @@ pub fn compile(plan: &Plan) -> Result<PolicySet, Vec<Fault>> {
 impl PolicySet {
     /// The rules as `who` meets them.
     pub fn view(&self, who: &Who) -> Arc<View> {
-        judge::view(self, who)
+        view::view(self, who)
     }
 
     /// The rules, as planned.
     pub fn rules(&self) -> &[Rule] {
-        self.inner.rules()
+        &self.inner.rules
     }
 }
 
@@ -186,5 +194,3 @@ pub(crate) const fn nanos_of(per: Per) -> u64 {
         Per::Hour => 3_600_000_000_000,
     }
 }
-
-const _: fn(&Max) = |_| {};

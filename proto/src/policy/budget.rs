@@ -1,36 +1,217 @@
 //! How much of each rule's `max` and of each shared budget is left?
-use super::{Charges, PolicySet};
+//!
+//! A bucket of `count` tokens that refills one token every `period / count`. It is kept as the instant at which it is
+//! full again, in whole nanoseconds, and tokens that are taken but not spent are counted apart: they are spent when
+//! their message leaves, and until then they are nobody else's.
+
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+
+use super::{
+    Charges, PolicySet,
+    compile::{BucketKey, BucketPlan, Compiled},
+    nanos_of,
+};
 use crate::time::Mono;
 
-/// The buckets of a conduit's rules and of the shared budgets that it spends.
+/// The buckets of a conduit's rules and of the shared budgets that it spends. They follow the policy that messages are
+/// judged under: a view of another policy finds no token here.
 #[derive(Debug)]
-pub struct Budgets {}
+pub struct Budgets {
+    policy: Arc<Compiled>,
+    /// By place in the policy's list of buckets.
+    slots: Vec<SlotId>,
+    buckets: BTreeMap<SlotId, Bucket>,
+    /// By the identity's place in the plan.
+    peers: Vec<PeerId>,
+    next: u64,
+}
 
-/// Tokens taken out of the buckets for one message: committed when it leaves, given back when it does not.
+/// Tokens taken out of the buckets for one message. [`Budgets::commit`] it when the message leaves and
+/// [`Budgets::give_back`] when it does not: a reservation that is only dropped holds its tokens for good, which refuses
+/// too much and never lets through too much. It outlives a change of policy.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "tokens stay taken until the reservation is committed or given back"]
+pub struct Reservation {
+    tokens: Vec<(SlotId, PeerId)>,
+}
+
+/// A bucket's number, the same for as long as its key lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SlotId(u64);
+
+/// An identity's number, the same for as long as it is in the plan. [`PeerId::ALL`] where all share a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PeerId(u64);
+
+impl PeerId {
+    const ALL: Self = Self(0);
+}
+
+/// One bucket, or one for each identity that has used it (bounded by the plan's identities).
 #[derive(Debug)]
-#[must_use]
-pub struct Reservation {}
+struct Bucket {
+    /// Nanoseconds for one token.
+    each_takes: u64,
+    burst: u64,
+    levels: BTreeMap<PeerId, Level>,
+}
+
+/// What is gone from one bucket. Absent: nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    /// When it is full again, as far as tokens are spent.
+    full_at: u64,
+    /// Taken, not spent.
+    taken: u64,
+}
 
 impl Budgets {
     /// Full buckets.
-    pub fn new(_policy: &PolicySet) -> Self {
-        todo!()
+    pub fn new(policy: &PolicySet) -> Self {
+        let mut made = Self {
+            policy: Arc::clone(&policy.inner),
+            slots: Vec::new(),
+            buckets: BTreeMap::new(),
+            peers: Vec::new(),
+            next: 1,
+        };
+        let names = alloc::vec![None; made.policy.identities.len()];
+        made.peers = made.number(&names);
+        made.lay_out(&BTreeMap::new(), Mono::ZERO);
+        made
     }
-    /// A new policy: a rule with the same canonical text keeps its level.
-    pub fn follow(&mut self, _policy: &PolicySet, _now: Mono) {
-        todo!()
+
+    /// A new policy: a rule with the same canonical text keeps its level, a shared budget of the same name too, and so
+    /// does an identity's own bucket. At a changed rate, as many tokens stay spent as were.
+    pub fn follow(&mut self, policy: &PolicySet, now: Mono) {
+        let before = core::mem::replace(&mut self.policy, Arc::clone(&policy.inner));
+        let known: BTreeMap<&String, PeerId> = before.identities.iter().zip(self.peers.iter().copied()).collect();
+        let names: Vec<_> = self.policy.identities.iter().map(|name| known.get(name).copied()).collect();
+        let gone: Vec<_> = known.into_values().filter(|peer| !names.contains(&Some(*peer))).collect();
+        self.peers = self.number(&names);
+        for bucket in self.buckets.values_mut() {
+            bucket.levels.retain(|peer, _| !gone.contains(peer));
+        }
+        let slots = before.buckets.iter().map(|one| one.key.clone()).zip(self.slots.iter().copied()).collect();
+        self.lay_out(&slots, now);
     }
-    /// Whether every bucket that `charges` names holds a token for this identity (its place in the plan).
-    pub fn reserve(&mut self, _charges: &Charges, _identity: u16, _now: Mono) -> Option<Reservation> {
-        todo!()
+
+    /// Takes one token out of every bucket that the rules of `charges` name for this identity (its place in the
+    /// plan), one for each rule; `None`, and nothing taken, where one is empty.
+    pub fn reserve(&mut self, charges: &Charges, identity: u16, now: Mono) -> Option<Reservation> {
+        let mut reservation = Reservation { tokens: Vec::new() };
+        let policy = Arc::clone(&self.policy);
+        let rules = charges.rules.iter().filter_map(|rule| policy.ready(*rule)).filter(|ready| ready.spends());
+        for bucket in rules.flat_map(|ready| ready.buckets.iter().flatten()) {
+            let token = self.token(*bucket, Some(identity));
+            let level = token.filter(|token| self.has(*token, now)).and_then(|token| self.level_mut(token));
+            let (Some(token), Some(level)) = (token, level) else {
+                self.give_back(reservation);
+                return None;
+            };
+            level.taken = level.taken.saturating_add(1);
+            reservation.tokens.push(token);
+        }
+        Some(reservation)
     }
+
     /// The message left at `now`: its tokens are spent then, not when they were reserved, so that messages that
     /// waited together cannot leave together with another bucket behind them.
-    pub fn commit(&mut self, _r: Reservation, _now: Mono) {
-        todo!()
+    pub fn commit(&mut self, reservation: Reservation, now: Mono) {
+        for (slot, peer) in reservation.tokens {
+            let Some(bucket) = self.buckets.get_mut(&slot) else { continue };
+            let Some(level) = bucket.levels.get_mut(&peer) else { continue };
+            level.taken = level.taken.saturating_sub(1);
+            level.full_at = level.full_at.max(now.as_nanos()).saturating_add(bucket.each_takes);
+        }
     }
+
     /// It did not leave.
-    pub fn give_back(&mut self, _r: Reservation) {
-        todo!()
+    pub fn give_back(&mut self, reservation: Reservation) {
+        for token in reservation.tokens {
+            let bucket = self.buckets.get_mut(&token.0);
+            if let Some(level) = bucket.and_then(|bucket| bucket.levels.get_mut(&token.1)) {
+                level.taken = level.taken.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Whether a bucket of `policy` holds a token for an identity.
+    pub(super) fn holds(&self, policy: &Compiled, bucket: u32, identity: Option<u16>, now: Mono) -> bool {
+        core::ptr::eq(policy, Arc::as_ptr(&self.policy))
+            && self.token(bucket, identity).is_some_and(|token| self.has(token, now))
+    }
+
+    /// Which level a bucket of the policy is, for an identity.
+    fn token(&self, bucket: u32, identity: Option<u16>) -> Option<(SlotId, PeerId)> {
+        let place = usize::try_from(bucket).ok()?;
+        let slot = *self.slots.get(place)?;
+        if self.policy.buckets.get(place)?.each {
+            Some((slot, *self.peers.get(usize::from(identity?))?))
+        } else {
+            Some((slot, PeerId::ALL))
+        }
+    }
+
+    fn has(&self, (slot, peer): (SlotId, PeerId), now: Mono) -> bool {
+        self.buckets.get(&slot).is_some_and(|bucket| {
+            let level = bucket.levels.get(&peer).copied().unwrap_or_default();
+            level.spent(bucket.each_takes, now).saturating_add(level.taken) < bucket.burst
+        })
+    }
+
+    fn level_mut(&mut self, (slot, peer): (SlotId, PeerId)) -> Option<&mut Level> {
+        self.buckets.get_mut(&slot).map(|bucket| bucket.levels.entry(peer).or_default())
+    }
+
+    /// Numbers for the identities: the ones they had, else new ones.
+    fn number(&mut self, known: &[Option<PeerId>]) -> Vec<PeerId> {
+        known.iter().map(|peer| peer.unwrap_or_else(|| PeerId(self.take_number()))).collect()
+    }
+
+    fn take_number(&mut self) -> u64 {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        number
+    }
+
+    /// Lays out the buckets of the policy, taking over those of `before`; the others go.
+    fn lay_out(&mut self, before: &BTreeMap<BucketKey, SlotId>, now: Mono) {
+        let policy = Arc::clone(&self.policy);
+        let mut kept = BTreeMap::new();
+        self.slots = Vec::with_capacity(policy.buckets.len());
+        for plan in &policy.buckets {
+            let old = before.get(&plan.key).and_then(|slot| Some((*slot, self.buckets.remove(slot)?)));
+            let slot = old.as_ref().map_or_else(|| SlotId(self.take_number()), |(slot, _)| *slot);
+            kept.insert(slot, Bucket::new(plan, old.map(|(_, bucket)| bucket), now));
+            self.slots.push(slot);
+        }
+        self.buckets = kept;
+    }
+}
+
+impl Bucket {
+    fn new(plan: &BucketPlan, before: Option<Self>, now: Mono) -> Self {
+        let burst = u64::from(plan.count);
+        // Rounded up: a bucket refills a little late, never early.
+        let each_takes = nanos_of(plan.per).div_ceil(burst.max(1));
+        let mut levels = BTreeMap::new();
+        if let Some(before) = before {
+            for (peer, level) in before.levels {
+                let spent = level.spent(before.each_takes, now).min(burst);
+                let owed = spent.saturating_mul(each_takes);
+                let full_at =
+                    if each_takes == before.each_takes { level.full_at } else { now.as_nanos().saturating_add(owed) };
+                levels.insert(peer, Level { full_at, taken: level.taken });
+            }
+        }
+        Self { each_takes, burst, levels }
+    }
+}
+
+impl Level {
+    /// Tokens spent and not refilled by `now`. A clock that steps back makes it more, never less.
+    fn spent(self, each_takes: u64, now: Mono) -> u64 {
+        self.full_at.saturating_sub(now.as_nanos()).div_ceil(each_takes.max(1))
     }
 }

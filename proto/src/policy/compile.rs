@@ -1,12 +1,218 @@
 //! What do the rules of a plan amount to?
-use super::*;
+
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use super::{Fault, Plan, PolicySet, Rule, RuleIx, make::Bench, ready::Ready};
+use crate::{
+    deed::ObjectId,
+    sentence::{Grammar, Max, Per},
+    vocab::Class,
+};
+
+/// Under what a deed is looked up.
+pub(super) type Topic = (Class, ObjectId);
+
+/// The rules of one conduit, made ready; shared by its views, its budgets and what it holds.
 #[derive(Debug)]
-pub struct Compiled {}
-impl Compiled {
-    pub fn rules(&self) -> &[Rule] {
-        todo!()
+pub(crate) struct Compiled {
+    /// As planned.
+    pub(super) rules: Vec<Rule>,
+    /// The same, ready, in the same places.
+    pub(super) ready: Vec<Ready>,
+    /// Which functions any allow rule of anyone admits.
+    pub(super) admitted: BTreeMap<Topic, Codes>,
+    /// The functions that a rule must name.
+    pub(super) named_only: Vec<(Class, ObjectId, u16)>,
+    /// `units`; absent where the protocol's table has no such list.
+    pub(super) units: Option<Vec<u32>>,
+    /// `functions`, where the operator gave an outer list.
+    pub(super) functions: Option<Vec<u16>>,
+    /// For how long a seen value stays known.
+    pub(super) step_age: Duration,
+    /// Whether a `step` passes where the device gave no answer.
+    pub(super) step_unknown_allows: bool,
+    /// The site's identities.
+    pub(super) identities: Vec<String>,
+    /// The buckets that rules name.
+    pub(super) buckets: Vec<BucketPlan>,
+    /// What `step` and `when` ask about: object, first, last; sorted, disjoint.
+    pub(super) watched: Vec<(ObjectId, u32, u32)>,
+}
+
+/// One bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BucketPlan {
+    pub(super) key: BucketKey,
+    pub(super) count: u32,
+    pub(super) per: Per,
+    /// Whether each identity has its own.
+    pub(super) each: bool,
+}
+
+/// Under what a bucket keeps its level when the policy changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum BucketKey {
+    /// A rule's own: its canonical text.
+    Rule(String),
+    /// A shared one: its name.
+    Budget(String),
+}
+
+/// Which functions a set of rules admits on one topic.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Codes {
+    /// A rule without `via`: every function but those that must be named.
+    open: bool,
+    /// Named by `via`; sorted once by [`Codes::settle`].
+    named: Vec<u16>,
+}
+
+impl Codes {
+    pub(super) fn add(&mut self, via: &[u16]) {
+        self.open |= via.is_empty();
+        self.named.extend_from_slice(via);
+    }
+
+    pub(super) fn settle(&mut self) {
+        self.named.sort_unstable();
+        self.named.dedup();
+    }
+
+    pub(super) fn admits(&self, code: u16, must_be_named: bool) -> bool {
+        (self.open && !must_be_named) || self.named.binary_search(&code).is_ok()
     }
 }
-pub(super) fn compile(_p: &Plan) -> Result<PolicySet, Vec<Fault>> {
-    todo!()
+
+impl Compiled {
+    pub(super) fn ready(&self, rule: RuleIx) -> Option<&Ready> {
+        self.ready.get(usize::try_from(rule.0).ok()?)
+    }
+
+    pub(super) fn must_be_named(&self, class: Class, object: ObjectId, code: u16) -> bool {
+        self.named_only.contains(&(class, object, code))
+    }
+
+    pub(super) fn watches(&self, object: ObjectId, address: u32) -> bool {
+        let after = self.watched.partition_point(|(other, first, _)| (*other, *first) <= (object, address));
+        after
+            .checked_sub(1)
+            .and_then(|place| self.watched.get(place))
+            .is_some_and(|(other, _, last)| *other == object && *last >= address)
+    }
+
+    pub(super) fn serves_unit(&self, unit: u32) -> bool {
+        self.units.as_ref().is_none_or(|units| units.contains(&unit))
+    }
+
+    pub(super) fn serves_function(&self, code: u16) -> bool {
+        self.functions.as_ref().is_none_or(|codes| codes.contains(&code))
+    }
 }
+
+pub(super) fn compile(plan: &Plan) -> Result<PolicySet, Vec<Fault>> {
+    compile_with(plan, plan.protocol.grammar())
+}
+
+pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, Vec<Fault>> {
+    let named_only: Vec<_> =
+        grammar.functions.iter().filter(|one| one.named_only).map(|one| (one.class, one.object, one.code)).collect();
+    let units = plan.settings.get("units").map(|_| numbers(plan.settings.ints("units")));
+    let functions = plan.settings.get("functions").map(|_| numbers(plan.settings.ints("functions")));
+    let mut buckets = Buckets::new(plan);
+    let mut faults = Vec::new();
+    let mut ready = Vec::with_capacity(plan.rules.len());
+    let bench = Bench { plan, grammar, units: units.as_deref(), functions: functions.as_deref() };
+    for (place, rule) in plan.rules.iter().enumerate() {
+        match bench.make(rule, RuleIx(u32::try_from(place).unwrap_or(u32::MAX)), &mut buckets) {
+            Ok(one) => ready.push(one),
+            Err(found) => faults.extend(found.into_iter().map(|(message, help)| Fault { rule: place, message, help })),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let compiled = Compiled {
+        rules: plan.rules.clone(),
+        admitted: admitted(&ready),
+        watched: watched(&ready),
+        ready,
+        named_only,
+        units,
+        functions,
+        step_age: plan.settings.duration("step_age").unwrap_or(STEP_AGE),
+        step_unknown_allows: plan.settings.text("step_unknown") == Some("allow"),
+        identities: plan.identities.clone(),
+        buckets: buckets.made,
+    };
+    Ok(PolicySet { inner: Arc::new(compiled) })
+}
+
+/// The buckets as rules name them: each key once, so that a rule that stands twice has one bucket.
+pub(super) struct Buckets<'p> {
+    plan: &'p Plan,
+    made: Vec<BucketPlan>,
+    places: BTreeMap<BucketKey, u32>,
+}
+
+impl<'p> Buckets<'p> {
+    fn new(plan: &'p Plan) -> Self {
+        Self { plan, made: Vec::new(), places: BTreeMap::new() }
+    }
+
+    /// The rule's own bucket.
+    pub(super) fn own(&mut self, text: &str, max: Max) -> u32 {
+        self.place(BucketPlan {
+            key: BucketKey::Rule(String::from(text)),
+            count: max.count,
+            per: max.per,
+            each: max.each,
+        })
+    }
+
+    /// A shared bucket, where there is one of that name that ever holds a token.
+    pub(super) fn shared(&mut self, name: &str) -> Option<u32> {
+        let budget = self.plan.budgets.iter().find(|one| one.name == name && one.count > 0)?;
+        let key = BucketKey::Budget(String::from(name));
+        Some(self.place(BucketPlan { key, count: budget.count, per: budget.per, each: false }))
+    }
+
+    fn place(&mut self, bucket: BucketPlan) -> u32 {
+        let next = u32::try_from(self.made.len()).unwrap_or(u32::MAX);
+        let place = *self.places.entry(bucket.key.clone()).or_insert(next);
+        if place == next {
+            self.made.push(bucket);
+        }
+        place
+    }
+}
+
+fn numbers<T: TryFrom<i64>>(ints: &[i64]) -> Vec<T> {
+    ints.iter().filter_map(|one| T::try_from(*one).ok()).collect()
+}
+
+fn admitted(ready: &[Ready]) -> BTreeMap<Topic, Codes> {
+    let mut all: BTreeMap<Topic, Codes> = BTreeMap::new();
+    for rule in ready.iter().filter(|rule| rule.allow) {
+        all.entry(rule.topic).or_default().add(&rule.via);
+    }
+    all.values_mut().for_each(Codes::settle);
+    all
+}
+
+/// What the rules ask about, merged to disjoint ranges.
+fn watched(ready: &[Ready]) -> Vec<(ObjectId, u32, u32)> {
+    let mut ranges: Vec<_> = ready.iter().flat_map(Ready::asks_about).collect();
+    ranges.sort_unstable();
+    let mut merged: Vec<(ObjectId, u32, u32)> = Vec::new();
+    for (object, first, last) in ranges {
+        match merged.last_mut() {
+            Some((other, _, end)) if *other == object && end.saturating_add(1) >= first => *end = last.max(*end),
+            _ => merged.push((object, first, last)),
+        }
+    }
+    merged
+}
+
+/// `step_age` where the protocol's table does not say.
+const STEP_AGE: Duration = Duration::from_secs(5);

@@ -1,0 +1,91 @@
+//! Which rules does one peer meet, and how are they found?
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+use super::{
+    PolicySet, RuleIx, View, Who,
+    compile::{Codes, Compiled, Topic},
+    ready::Ready,
+    tree::{Entry, Tree},
+};
+use crate::deed::Deed;
+
+/// The rules of one peer, laid out for look-up.
+#[derive(Debug)]
+pub(crate) struct ViewInner {
+    pub(super) policy: Arc<Compiled>,
+    #[expect(dead_code, reason = "explain prints deeds in its name")]
+    pub(super) who: Who,
+    /// The peer's place in the plan.
+    pub(super) identity: Option<u16>,
+    topics: Vec<(Topic, Table)>,
+}
+
+/// The peer's rules on one topic.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) allow: Tree,
+    pub(super) deny: Tree,
+    /// Which functions its allow rules admit.
+    pub(super) codes: Codes,
+    /// Whether an allow rule here is an `always` rule.
+    pub(super) has_always: bool,
+}
+
+impl ViewInner {
+    pub(super) fn table(&self, topic: Topic) -> Option<&Table> {
+        let place = self.topics.binary_search_by_key(&topic, |(topic, _)| *topic).ok()?;
+        self.topics.get(place).map(|(_, table)| table)
+    }
+
+    /// The peer's allow rules that admit the deed's class, object and function, by first index; all of them, or those
+    /// that start at most so many places around an index.
+    pub(super) fn admitting(
+        &self,
+        deed: &Deed<'_>,
+        around: Option<(u32, usize)>,
+    ) -> impl Iterator<Item = (&Entry, &Ready)> {
+        let must_be_named = self.policy.must_be_named(deed.class, deed.object, deed.function);
+        let function = deed.function;
+        let mut entries = self.table((deed.class, deed.object)).map_or(&[][..], |table| table.allow.entries());
+        if let Some((at, places)) = around {
+            let middle = entries.partition_point(|entry| entry.first <= at);
+            let range = middle.saturating_sub(places)..middle.saturating_add(places).min(entries.len());
+            entries = entries.get(range).unwrap_or(&[]);
+        }
+        entries
+            .iter()
+            .filter_map(|entry| Some((entry, self.policy.ready(entry.rule)?)))
+            .filter(move |(_, ready)| ready.admits_function(function, must_be_named))
+    }
+}
+
+pub(super) fn view(set: &PolicySet, who: &Who) -> Arc<View> {
+    let policy = Arc::clone(&set.inner);
+    let mut parts: BTreeMap<Topic, (Vec<Entry>, Vec<Entry>, Codes, bool)> = BTreeMap::new();
+    for ready in policy.ready.iter().filter(|ready| ready.is_for(who)) {
+        let (allow, deny, codes, has_always) = parts.entry(ready.topic).or_default();
+        let entries = ready.ranges.iter().map(|(first, last)| entry(*first, *last, ready.rule));
+        if ready.allow {
+            allow.extend(entries);
+            codes.add(&ready.via);
+            *has_always |= ready.always;
+        } else {
+            deny.extend(entries);
+        }
+    }
+    let topics = parts
+        .into_iter()
+        .map(|(topic, (allow, deny, mut codes, has_always))| {
+            codes.settle();
+            (topic, Table { allow: Tree::new(allow), deny: Tree::new(deny), codes, has_always })
+        })
+        .collect();
+    let identity = policy.identities.iter().position(|name| *name == who.identity);
+    let identity = identity.and_then(|place| u16::try_from(place).ok());
+    Arc::new(View { inner: ViewInner { policy, who: who.clone(), identity, topics } })
+}
+
+const fn entry(first: u32, last: u32, rule: RuleIx) -> Entry {
+    Entry { first, last, rule }
+}

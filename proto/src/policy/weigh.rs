@@ -1,0 +1,341 @@
+//! How far does one allow rule carry one deed, element by element?
+
+use super::{
+    Known, RuleIx,
+    compile::Compiled,
+    number::{self, Value},
+    ready::{Admits, Ready},
+};
+use crate::{
+    deed::{Deed, ReadFirst, Values},
+    time::Now,
+    vocab::{Class, Reason},
+};
+
+/// The steps of a verdict, first to last: the first that fails names the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Unit,
+    Function,
+    Identity,
+    Address,
+    Value,
+    Step,
+    Condition,
+    Schedule,
+    Rate,
+}
+
+impl Stage {
+    /// The steps at which the rules together must still cover the deed.
+    pub(super) const COVERED: [Self; 6] =
+        [Self::Address, Self::Value, Self::Step, Self::Condition, Self::Schedule, Self::Rate];
+
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::Unit => Reason::UnitNotAllowed,
+            Self::Function => Reason::FunctionNotAllowed,
+            Self::Identity => Reason::IdentityNotAllowed,
+            Self::Address => Reason::AddressNotAllowed,
+            Self::Value => Reason::ValueNotAllowed,
+            Self::Step => Reason::StepNotAllowed,
+            Self::Condition => Reason::ConditionNotMet,
+            Self::Schedule => Reason::OutsideSchedule,
+            Self::Rate => Reason::RateLimited,
+        }
+    }
+}
+
+/// How far a rule carries a part of a deed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It fails at this step.
+    Fails(Stage),
+    /// It passes if what the device holds lets it; nothing else stands in its way.
+    Asks(ReadFirst),
+    /// It passes.
+    Passes,
+}
+
+impl Reach {
+    /// Whether it gets past `stage`. What must still be asked counts as passing: the answer may say so.
+    pub(super) fn passes(self, stage: Stage) -> bool {
+        match self {
+            Self::Fails(at) => at > stage,
+            Self::Asks(_) | Self::Passes => true,
+        }
+    }
+
+    /// What is left when both must pass: the earlier failure, else the first question.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fails(one), Self::Fails(other)) => Self::Fails(one.min(other)),
+            (Self::Fails(stage), _) | (_, Self::Fails(stage)) => Self::Fails(stage),
+            (Self::Asks(read), _) | (_, Self::Asks(read)) => Self::Asks(read),
+            (Self::Passes, Self::Passes) => Self::Passes,
+        }
+    }
+}
+
+/// A part of a deed that one rule's range holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) first: u32,
+    pub(super) last: u32,
+    /// The bits of each register that the rule speaks of; all of them, unless it names one.
+    pub(super) mask: u16,
+    pub(super) rule: RuleIx,
+    pub(super) reach: Reach,
+    /// What using it costs: 0 nothing, 1 a token, 2 it is an `always` rule.
+    pub(super) cost: u8,
+}
+
+/// What a rule is weighed with.
+#[derive(Clone, Copy)]
+pub(super) struct Scales<'a> {
+    pub(super) policy: &'a Compiled,
+    pub(super) deed: &'a Deed<'a>,
+    pub(super) known: &'a Known<'a>,
+    /// The peer's place in the plan, which is the index of its `each` buckets.
+    pub(super) identity: Option<u16>,
+    pub(super) now: Now,
+}
+
+impl Scales<'_> {
+    /// Tells `each` the pieces of the deed that lie in `range` (one of the rule's own), in order; neighbours that get
+    /// equally far are one piece. Unit and function have been looked at.
+    pub(super) fn weigh(&self, ready: &Ready, range: (u32, u32), each: &mut dyn FnMut(Piece)) {
+        let (first, last) = (range.0.max(self.deed.first), range.1.min(self.deed.last));
+        if first > last || self.other_bit(ready) {
+            return;
+        }
+        let piece = Piece {
+            first,
+            last,
+            mask: ready.bit.map_or(u16::MAX, |bit| 1u16.checked_shl(u32::from(bit)).unwrap_or(0)),
+            rule: ready.rule,
+            reach: Reach::Passes,
+            cost: if ready.always { 2 } else { u8::from(ready.spends()) },
+        };
+        let later = self.later(ready);
+        let exact = ready.whole || matches!(ready.values, Some(Admits::Positional(_)));
+        if exact && (range != (self.deed.first, self.deed.last) || self.is_partial()) {
+            return each(Piece { reach: Reach::Fails(Stage::Value), ..piece });
+        }
+        if let Some(reach) = self.at_once(ready) {
+            return each(Piece { reach: reach.and(later), ..piece });
+        }
+        let elements = Elements { ready, anchor: range.0, first, last, deed: self.deed };
+        if exact {
+            let reach = elements.list().fold(later, |reach, part| reach.and(self.element(&elements, part)));
+            return each(Piece { reach, ..piece });
+        }
+        let mut run: Option<Piece> = None;
+        for part in elements.list() {
+            let reach = self.element(&elements, part).and(later);
+            match &mut run {
+                Some(run) if run.reach == reach => run.last = part.last,
+                _ => {
+                    let next = Piece { first: part.first, last: part.last, reach, ..piece };
+                    if let Some(done) = run.replace(next) {
+                        each(done);
+                    }
+                }
+            }
+        }
+        if let Some(done) = run {
+            each(done);
+        }
+    }
+
+    /// Whether the rule names one bit and the deed touches only another.
+    fn other_bit(&self, ready: &Ready) -> bool {
+        matches!((ready.bit, self.deed.bit), (Some(rule), Some(deed)) if rule != deed)
+    }
+
+    /// A write that does not set whole registers: a mask.
+    fn is_partial(&self) -> bool {
+        self.deed.class != Class::Read && (self.deed.bit.is_some() || self.is_empty_write())
+    }
+
+    fn is_empty_write(&self) -> bool {
+        self.deed.class == Class::Write && self.deed.values == Values::None
+    }
+
+    /// The verdict on value and step where no element has to be looked at.
+    fn at_once(&self, ready: &Ready) -> Option<Reach> {
+        let free = ready.values.is_none() && ready.step.is_none();
+        let fails = Reach::Fails(Stage::Value);
+        if self.deed.class == Class::Read {
+            return Some(if free { Reach::Passes } else { fails });
+        }
+        if self.deed.bit.is_some() {
+            return match ready.bit {
+                // The one bit that both name: its value is looked at as an element.
+                Some(_) if ready.step.is_none() => (ready.values.is_none()).then_some(Reach::Passes),
+                Some(_) => Some(fails),
+                None => Some(if free && !ready.typed { Reach::Passes } else { fails }),
+            };
+        }
+        if self.deed.values == Values::None && !free {
+            return Some(fails);
+        }
+        (free && !ready.typed).then_some(Reach::Passes)
+    }
+
+    /// Value and step of one element.
+    fn element(&self, elements: &Elements<'_>, part: Part) -> Reach {
+        let ready = elements.ready;
+        if !part.complete {
+            return Reach::Fails(Stage::Value);
+        }
+        let value = match (elements.value(part), &ready.values) {
+            (Some(value), _) if !value.is_finite() => return Reach::Fails(Stage::Value),
+            (Some(value), None) => value,
+            (Some(value), Some(Admits::Each(spans))) if spans.iter().any(|span| span.admits(value)) => value,
+            (Some(value), Some(Admits::Positional(spans)))
+                if elements.place(part).and_then(|place| spans.get(place)).is_some_and(|span| span.admits(value)) =>
+            {
+                value
+            }
+            // Nothing is written, and nothing is said of values: the range alone counts.
+            (None, None) if ready.step.is_none() => return Reach::Passes,
+            (Some(_) | None, _) => return Reach::Fails(Stage::Value),
+        };
+        match &ready.step {
+            Some(step) if !ready.always => {
+                if step.or_to.iter().any(|span| span.admits(value)) {
+                    return Reach::Passes;
+                }
+                let read = elements.readback();
+                let at = read.first.saturating_add(part.start.saturating_sub(elements.complete().0));
+                let held = number::decode(ready.kind, |place| {
+                    self.known.held.get(read.unit, read.object, at.checked_add(place)?, self.now.mono)
+                });
+                match held {
+                    Some(old) if value.within_step(old, step.size, step.direction) => Reach::Passes,
+                    Some(_) => Reach::Fails(Stage::Step),
+                    None if !self.known.failed.contains(&read) => Reach::Asks(read),
+                    None if self.policy.step_unknown_allows => Reach::Passes,
+                    None => Reach::Fails(Stage::Step),
+                }
+            }
+            Some(_) | None => Reach::Passes,
+        }
+    }
+
+    /// Condition, schedule and rate: the same for every element of a rule.
+    fn later(&self, ready: &Ready) -> Reach {
+        if ready.always {
+            return Reach::Passes;
+        }
+        let condition = self.condition(ready);
+        if condition == Reach::Fails(Stage::Condition) {
+            return condition;
+        }
+        if !ready.applies(self.now.schedules) {
+            return Reach::Fails(Stage::Schedule);
+        }
+        let holds = |bucket: u32| self.known.budgets.holds(self.policy, bucket, self.identity, self.now.mono);
+        if !ready.buckets.iter().flatten().all(|bucket| holds(*bucket)) {
+            return Reach::Fails(Stage::Rate);
+        }
+        condition
+    }
+
+    fn condition(&self, ready: &Ready) -> Reach {
+        let Some(when) = &ready.when else { return Reach::Passes };
+        let unit = self.deed.unit;
+        match self.known.held.get(unit, when.object, when.address, self.now.mono) {
+            Some(held) if when.spans.iter().any(|span| span.admits(Value::Whole(i128::from(held)))) => Reach::Passes,
+            Some(_) => Reach::Fails(Stage::Condition),
+            None => {
+                let read = ReadFirst { unit, object: when.object, first: when.address, count: 1 };
+                let failed = self.known.failed.contains(&read);
+                if failed { Reach::Fails(Stage::Condition) } else { Reach::Asks(read) }
+            }
+        }
+    }
+}
+
+/// The elements of a rule's range that a deed touches.
+struct Elements<'a> {
+    ready: &'a Ready,
+    /// The range's first register.
+    anchor: u32,
+    first: u32,
+    last: u32,
+    deed: &'a Deed<'a>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Its first register, touched or not.
+    start: u32,
+    /// The first register touched.
+    first: u32,
+    /// The last register touched.
+    last: u32,
+    /// Whether all of its registers are touched.
+    complete: bool,
+}
+
+impl Elements<'_> {
+    fn width(&self) -> u32 {
+        number::width(self.ready.kind.format)
+    }
+
+    /// How far `index` lies inside its element.
+    fn offset(&self, index: u32) -> u32 {
+        index.saturating_sub(self.anchor).checked_rem(self.width()).unwrap_or(0)
+    }
+
+    fn list(&self) -> impl Iterator<Item = Part> {
+        let mut next = Some(self.first);
+        core::iter::from_fn(move || {
+            let first = next.filter(|first| *first <= self.last)?;
+            let start = first.saturating_sub(self.offset(first));
+            let end = start.saturating_add(self.width().saturating_sub(1));
+            next = end.checked_add(1);
+            let last = end.min(self.last);
+            Some(Part { start, first, last, complete: first == start && last == end })
+        })
+    }
+
+    /// Its place in the rule's range, counted in elements.
+    fn place(&self, part: Part) -> Option<usize> {
+        usize::try_from(part.start.saturating_sub(self.anchor).checked_div(self.width())?).ok()
+    }
+
+    /// What the deed writes there.
+    fn value(&self, part: Part) -> Option<Value> {
+        let at = part.start.checked_sub(self.deed.first)?;
+        match (self.ready.bit, self.deed.bit) {
+            (Some(bit), None) => {
+                let register = self.deed.values.get(at)?;
+                Some(Value::Whole(i128::from(register.checked_shr(u32::from(bit))? & 1)))
+            }
+            _ => number::decode(self.ready.kind, |place| self.deed.values.get(at.checked_add(place)?)),
+        }
+    }
+
+    /// The first and the last register of the complete elements.
+    fn complete(&self) -> (u32, u32) {
+        let (width, before) = (self.width(), self.offset(self.first));
+        let first = if before == 0 { self.first } else { self.first.saturating_add(width.saturating_sub(before)) };
+        let over = self.offset(self.last).saturating_add(1).checked_rem(width).unwrap_or(0);
+        (first, self.last.saturating_sub(over))
+    }
+
+    /// The one read that tells what these elements hold.
+    fn readback(&self) -> ReadFirst {
+        let (first, last) = self.complete();
+        let count = last.saturating_sub(first).saturating_add(1);
+        let (object, first) = match self.ready.step.as_ref().and_then(|step| step.from) {
+            None => (self.deed.object, first),
+            Some((object, at)) => (object, at.saturating_add(first.saturating_sub(self.anchor))),
+        };
+        ReadFirst { unit: self.deed.unit, object, first, count }
+    }
+}
