@@ -1,1 +1,4 @@
 //! One test binary: a file per promise.
+
+mod house;
+mod units;

@@ -1,0 +1,41 @@
+# Two commands matter: `cargo run --release -- demo` and `make test`.
+#
+# test    everything that must be true of a commit: style, lints, licences, unit, property, simulation, black box, docs
+# setup   what the tests need from Debian and PyPI (asked for once; needs root or sudo for the Debian part)
+# bench   what is measured (never part of `test`)
+# soak    what runs long
+
+VENV := $(CURDIR)/.venv
+export SLUICEGATE_TEST_PYTHON := $(VENV)/bin/python
+
+.PHONY: test setup fmt clippy unit docs bench soak clean
+
+test: setup fmt clippy unit docs
+	@echo "make test: all green"
+
+setup:
+	tests/setup.sh $(VENV)
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# The binary is built first: the black-box tests start the real one.
+unit:
+	cargo build --bin sluicegate
+	cargo test --workspace
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+bench:
+	cargo test --release --test sluicegate-tests -- --ignored bench_ --nocapture
+
+soak:
+	cargo test --release --test sluicegate-tests -- --ignored soak_ --nocapture
+
+clean:
+	cargo clean
+	rm -rf $(VENV)

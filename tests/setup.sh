@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what the tests need: other people's Modbus implementations, TLS tools, Prometheus' promtool.
+# usage: tests/setup.sh VENV
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+venv=$1
+
+packages=(gcc libc6-dev pkg-config libmodbus-dev mbpoll stunnel4 openssl prometheus systemd python3-venv libfaketime)
+missing=()
+for one in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$one" 2>/dev/null | grep -q 'install ok installed' || missing+=("$one")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "setup: install these first: ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  # A test machine must not start the daemons that come with the tools.
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+stamp="$venv/.requirements"
+if ! cmp -s "$here/requirements.txt" "$stamp"; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+  cp "$here/requirements.txt" "$stamp"
+fi
