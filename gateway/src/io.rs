@@ -44,6 +44,11 @@ impl Scratch {
         Self { wire: vec![0; WIRE].into(), plain: vec![0; PLAIN].into() }
     }
 
+    /// A place for bytes that nobody will read.
+    pub fn waste(&mut self) -> &mut [u8] {
+        &mut self.wire
+    }
+
     /// The first `n` bytes of what [`PeerIo::poll_fill`] brought.
     pub fn plain(&self, n: usize) -> &[u8] {
         self.plain.get(..n).unwrap_or(&[])
@@ -96,9 +101,14 @@ impl PeerIo {
         match parked {
             Parked::Tcp(stream) => Ok(Self::Tcp(TcpStream::from_std(stream)?)),
             Parked::Tls(stream, connection) => {
-                Ok(Self::Tls(Box::new(TlsIo::new(TcpStream::from_std(stream)?, *connection))))
+                Ok(Self::tls(TcpStream::from_std(stream)?, *connection))
             }
         }
+    }
+
+    /// A connection after its handshake, on the runtime of this thread.
+    pub fn tls(stream: TcpStream, connection: Connection) -> Self {
+        Self::Tls(Box::new(TlsIo::new(stream, connection)))
     }
 
     /// Reads once. Bytes are in [`Scratch::plain`] until the next read of any session of this worker.
@@ -146,13 +156,13 @@ impl PeerIo {
 
     /// After the goodbye: drops what still comes until the other side ends. A socket closed with unread bytes sends a
     /// reset, and a reset can overtake our last answer.
-    pub fn poll_linger(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<()> {
+    pub fn poll_linger(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<()> {
         let stream = match self {
             Self::Tcp(stream) => stream,
             Self::Tls(tls) => tls.stream_mut(),
         };
         loop {
-            match ready!(poll_read(stream, cx, &mut scratch.wire)) {
+            match ready!(poll_read(stream, cx, into)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(_) => {}
             }

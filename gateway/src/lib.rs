@@ -3,6 +3,7 @@
 //! ```text
 //! listen     bind, accept; never waits for a peer
 //! admit      source networks, rates, room: before any cryptography
+//! handshake  TLS, identity, standing; on threads of its own
 //! worker     the data threads: one conduit lives on one of them; session and link tasks drive its engine
 //! link       one device connection: dial, carry, end
 //! io         one stream, plain or TLS, between a socket and an engine
@@ -17,6 +18,7 @@
 pub mod admit;
 pub mod engine;
 pub mod faults;
+pub mod handshake;
 pub mod io;
 mod link;
 pub mod listen;

@@ -19,7 +19,7 @@ use sluicegate_proto::time::Now;
 
 mod dial;
 
-pub(crate) use dial::{DialError, TlsDialer};
+pub(crate) use dial::{DialError, TlsDial, TlsDialer, connect};
 
 /// Reads in one turn; then the other tasks of the worker have theirs.
 const TURNS: usize = 8;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sluicegate_config::plan::Site;
+use sluicegate_config::plan::{ListenerId, Site};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -38,7 +38,7 @@ pub struct BindError {
 #[derive(Debug)]
 pub struct Bound {
     /// Its place in the plan.
-    pub index: usize,
+    pub id: ListenerId,
     /// Its name.
     pub name: Arc<str>,
     /// Its real address: the port that the system chose where the plan says 0.
@@ -53,12 +53,12 @@ pub struct Bound {
 pub fn bind_all(site: &Site) -> Result<Vec<Bound>, BindError> {
     site.listeners
         .iter()
-        .enumerate()
-        .map(|(index, listener)| {
+        .zip(0..)
+        .map(|(listener, index)| {
             let bad = |error| BindError { listener: listener.name.clone(), address: listener.bind, error };
             let socket = bind(listener.bind).map_err(bad)?;
             let address = socket.local_addr().map_err(bad)?;
-            Ok(Bound { index, name: Arc::from(listener.name.as_str()), address, socket })
+            Ok(Bound { id: ListenerId(index), name: Arc::from(listener.name.as_str()), address, socket })
         })
         .collect()
 }
@@ -78,16 +78,16 @@ fn bind(address: SocketAddr) -> io::Result<StdListener> {
 /// Where accepted connections go.
 pub trait Porter: Send + Sync + 'static {
     /// Takes a connection. Must not block.
-    fn take(&self, listener: usize, stream: TcpStream, from: SocketAddr, admitted: Admitted);
+    fn take(self: &Arc<Self>, listener: ListenerId, stream: TcpStream, from: SocketAddr, admitted: Admitted);
     /// A connection was closed before its handshake; `tell` at most once a second and source.
-    fn turned(&self, listener: usize, from: SocketAddr, why: Turned, tell: bool);
+    fn turned(self: &Arc<Self>, listener: ListenerId, from: SocketAddr, why: Turned, tell: bool);
     /// The system had no room: counted, and told once a second.
-    fn exhausted(&self, listener: usize, error: &io::Error);
+    fn exhausted(self: &Arc<Self>, listener: ListenerId, error: &io::Error);
 }
 
 /// Accepts until dropped.
 pub async fn accept<P: Porter>(bound: Bound, admission: Arc<Admission>, porter: Arc<P>) {
-    let index = bound.index;
+    let id = bound.id;
     let listener = match TcpListener::from_std(bound.socket) {
         Ok(listener) => listener,
         Err(error) => {
@@ -98,16 +98,16 @@ pub async fn accept<P: Porter>(bound: Bound, admission: Arc<Admission>, porter: 
     let mut spare = Spare::new();
     loop {
         match listener.accept().await {
-            Ok((stream, from)) => match admission.ask(index, from.ip(), Instant::now()) {
+            Ok((stream, from)) => match admission.ask(id.index(), from.ip(), Instant::now()) {
                 Ok(admitted) => {
                     // A socket whose options cannot be set was reset meanwhile; the handshake will find out.
                     let _ = tune(&stream);
-                    porter.take(index, stream, from, admitted);
+                    porter.take(id, stream, from, admitted);
                 }
-                Err((why, tell)) => porter.turned(index, from, why, tell),
+                Err((why, tell)) => porter.turned(id, from, why, tell),
             },
             Err(error) if exhausted(&error) => {
-                porter.exhausted(index, &error);
+                porter.exhausted(id, &error);
                 spare.shed(&listener).await;
                 tokio::time::sleep(REST).await;
             }

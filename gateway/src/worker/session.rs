@@ -123,7 +123,7 @@ impl Session {
             let done = timeout(bound, poll_fn(|cx| self.poll_last_words(cx))).await;
             self.cell.forget(&self.opened);
             if matches!(done, Ok(Ok(()))) {
-                let linger = poll_fn(|cx| self.io.poll_linger(cx, &mut self.cell.scratch().borrow_mut()));
+                let linger = poll_fn(|cx| self.io.poll_linger(cx, self.cell.scratch().borrow_mut().waste()));
                 let _ = timeout(LINGER, linger).await;
             }
         } else {
@@ -157,6 +157,6 @@ impl Session {
 pub(crate) async fn turn_away(io: &mut PeerIo, shared: &Shared) {
     let goodbye = timeout(LINGER, poll_fn(|cx| io.poll_goodbye(cx))).await;
     if matches!(goodbye, Ok(Ok(()))) {
-        let _ = timeout(LINGER, poll_fn(|cx| io.poll_linger(cx, &mut shared.scratch.borrow_mut()))).await;
+        let _ = timeout(LINGER, poll_fn(|cx| io.poll_linger(cx, shared.scratch.borrow_mut().waste()))).await;
     }
 }
