@@ -100,9 +100,7 @@ impl PeerIo {
     pub fn unpark(parked: Parked) -> io::Result<Self> {
         match parked {
             Parked::Tcp(stream) => Ok(Self::Tcp(TcpStream::from_std(stream)?)),
-            Parked::Tls(stream, connection) => {
-                Ok(Self::tls(TcpStream::from_std(stream)?, *connection))
-            }
+            Parked::Tls(stream, connection) => Ok(Self::tls(TcpStream::from_std(stream)?, *connection)),
         }
     }
 

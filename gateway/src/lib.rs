@@ -1,6 +1,7 @@
 //! Sockets, time, keys, people: the room in which proto and config are put to work.
 //!
 //! ```text
+//! run        configuration -> threads -> ready -> stop in three steps
 //! listen     bind, accept; never waits for a peer
 //! admit      source networks, rates, room: before any cryptography
 //! handshake  TLS, identity, standing; on threads of its own
@@ -26,6 +27,7 @@ pub mod notify;
 pub mod observe;
 pub mod permit;
 pub mod pki;
+pub mod run;
 pub mod tasks;
 pub mod trust;
 pub mod worker;

@@ -59,7 +59,16 @@ impl Ledger {
         let listeners = site.listeners.iter().map(|one| metrics.listener(&one.name)).collect();
         let conduits = site.conduits.iter().map(|one| metrics.conduit(&one.name)).collect();
         let pace = RateLimiter::direct(Quota::per_second(RECORDS).allow_burst(RECORDS_BURST));
-        Arc::new(Self { site, metrics, listeners, conduits, journal, told: Mutex::new(None), pace, unwritten: AtomicU64::new(0) })
+        Arc::new(Self {
+            site,
+            metrics,
+            listeners,
+            conduits,
+            journal,
+            told: Mutex::new(None),
+            pace,
+            unwritten: AtomicU64::new(0),
+        })
     }
 
     /// A task of the handshake threads panicked: its connection is closed, nobody else's.
@@ -80,9 +89,11 @@ impl Ledger {
 
     /// A connection that ends without a session: one record, one counter.
     pub(super) fn refused(&self, listener: ListenerId, from: SocketAddr, stranger: &Stranger) {
-        let plain = self.site.listeners.get(listener.index()).is_some_and(|one| {
-            matches!(one.transport, sluicegate_config::plan::Transport::Tcp)
-        });
+        let plain = self
+            .site
+            .listeners
+            .get(listener.index())
+            .is_some_and(|one| matches!(one.transport, sluicegate_config::plan::Transport::Tcp));
         if !plain {
             self.count(listener, outcome(stranger));
         }
@@ -134,14 +145,8 @@ impl Ledger {
         if !tell {
             return;
         }
-        let stranger = Stranger {
-            conduit,
-            cause,
-            reason: Some(reason),
-            note: why.to_string(),
-            presented: None,
-            after_tls: false,
-        };
+        let stranger =
+            Stranger { conduit, cause, reason: Some(reason), note: why.to_string(), presented: None, after_tls: false };
         let mut record = Record::new(Event::SessionRefused);
         record.conduit = self.name(conduit);
         record.reason = Some(reason);
@@ -172,9 +177,9 @@ impl Ledger {
     }
 
     fn denial(&self, conduit: Option<ConduitId>, reason: Reason) {
-        if let Some((plan, metrics)) = conduit.and_then(|id| {
-            Some((self.site.conduits.get(id.index())?, self.conduits.get(id.index())?.as_ref()?))
-        }) {
+        if let Some((plan, metrics)) =
+            conduit.and_then(|id| Some((self.site.conduits.get(id.index())?, self.conduits.get(id.index())?.as_ref()?)))
+        {
             metrics.denial(reason, plan.mode);
         }
     }

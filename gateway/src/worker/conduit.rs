@@ -223,7 +223,7 @@ impl Cell {
             let (cell, severed) = (Rc::clone(self), Rc::clone(self));
             let generation = self.generation.get();
             tasks::spawn_local(async move { link::serve(cell, key, signal, generation).await }, move || {
-                severed.sever_after_panic("link")
+                severed.sever_after_panic("link");
             });
         }
     }

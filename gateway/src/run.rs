@@ -1,0 +1,142 @@
+//! What does `sluicegate run` do, from the configuration to the last goodbye?
+//!
+//! ```text
+//! load (done) -> trust -> audit -> bind every listener -> threads -> ready -> serve -> stop in three steps
+//!                \________ all that can fail, before the first byte is served _______/
+//! ```
+
+use std::sync::Arc;
+
+use sluicegate_config::Loaded;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    faults::{Board, Clock, build_date, floor},
+    listen::{self, BindError},
+    notify,
+    observe::{
+        journal::Journal,
+        record::{Event, Record},
+        site::SiteMetrics,
+    },
+    tasks,
+    trust::{Trust, TrustError},
+};
+
+mod gateway;
+mod logs;
+mod seconds;
+mod stop;
+
+pub use gateway::{Gateway, Parts};
+
+/// Why the gateway does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The operator: keys, certificates, revocation lists.
+    #[error("{}", lines(.0))]
+    Trust(Vec<TrustError>),
+    /// The operator: an address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The operator: the state directory.
+    #[error("the audit trail cannot be opened: {0}")]
+    Audit(String),
+    /// The system has no room for our threads.
+    #[error("the gateway cannot start: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+/// Runs the gateway until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Before the first listener serves; never after.
+pub fn run(loaded: Loaded) -> Result<(), RunError> {
+    let site = Arc::new(loaded.site);
+    let metrics = SiteMetrics::new(&site);
+    logs::start(&metrics);
+    loaded.warnings.iter().for_each(|one| tracing::warn!(code = one.code, "{}", one.message));
+    let clock = Clock::system(floor(build_date(), None, None));
+    let trust = Arc::new(Trust::load(&site, clock).map_err(RunError::Trust)?);
+    let board = Arc::new(Board::new(&site));
+    let journal = audit(&site, &metrics)?;
+    let parts = Parts { site, trust, board, metrics, journal };
+    let runtime = tasks::small_runtime()?;
+    runtime.block_on(serve(parts))
+}
+
+async fn serve(parts: Parts) -> Result<(), RunError> {
+    // Signals first: one that comes while we start must not kill us half-way.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let bound = listen::bind_all(&parts.site)?;
+    let holding = seconds::schedules(&parts.site, parts.trust.clock().now());
+    let gateway = Gateway::start(&parts, bound, holding)?;
+    let mut seconds = seconds::Seconds::new(&parts);
+    seconds.look(&gateway);
+    started(&parts, &gateway);
+    let mut health = parts.journal.health();
+    let mut tick = interval(seconds::LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let why = loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = hangup.recv() => say("SIGHUP: a reload is not served yet; the running policy is unchanged"),
+            Ok(()) = health.changed() => seconds.health(&health.borrow_and_update().clone(), &gateway),
+            _ = tick.tick() => seconds.look(&gateway),
+        }
+    };
+    let again = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    stop::stop(gateway, why, again).await;
+    let mut record = Record::new(Event::Stopped);
+    record.note = Some(why.to_owned());
+    seconds::write(&parts, record);
+    Ok(())
+}
+
+fn started(parts: &Parts, gateway: &Gateway) {
+    seconds::write(parts, Record::new(Event::Started));
+    let mut loaded = Record::new(Event::PolicyLoaded);
+    loaded.note = Some(format!("configuration {} epoch {}", parts.site.hash, gateway.epoch()));
+    seconds::write(parts, loaded);
+    parts.metrics.config_loaded(&parts.site.hash);
+    for (name, address) in &gateway.listeners {
+        say(&format!("listening listener={name} address={address}"));
+    }
+    let status = format!("serving {} conduits on {} listeners", parts.site.conduits.len(), gateway.listeners.len());
+    say(&status);
+    notify::ready(&status);
+}
+
+/// One line on stderr, whatever the log level: what an operator or a script waits for.
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+fn lines(errors: &[TrustError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The audit trail. Records are only counted until the trail on disk is there.
+fn audit(_site: &Arc<sluicegate_config::plan::Site>, _metrics: &Arc<SiteMetrics>) -> Result<Journal, RunError> {
+    let (journal, mut memory) = Journal::memory(crate::observe::journal::QUEUE);
+    let drain = move || loop {
+        if let Some((seq, _)) = memory.drain().last() {
+            memory.sync_to(*seq);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    std::thread::Builder::new().name("journal".into()).spawn(drain)?;
+    Ok(journal)
+}

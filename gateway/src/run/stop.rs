@@ -1,0 +1,42 @@
+//! How does the gateway end: who is still there, and what happens to them?
+//!
+//! ```text
+//! 1/3 stop accepting  2/3 drain until nobody has anything pending, or drain_timeout  3/3 sever what is left, by name
+//! ```
+//! A second signal goes to 3/3 at once.
+
+use std::future::Future;
+
+use super::{Gateway, say};
+use crate::{notify, worker::Stage};
+
+/// Stops in three steps. `hurry` is the second signal.
+pub(super) async fn stop(mut gateway: Gateway, why: &str, hurry: impl Future<Output = ()>) {
+    notify::stopping("stopping");
+    say(&format!("stopping ({why}) 1/3: no new connections"));
+    say("stopping 2/3: sessions end when nothing of theirs is pending, or at drain_timeout");
+    gateway.stage.send_replace(Stage::Draining);
+    let mut hurry = std::pin::pin!(hurry);
+    let mut hurried = false;
+    let mut severed = 0_u32;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut hurry, if !hurried => {
+                hurried = true;
+                say("stopping: a second signal, not waiting any longer");
+                gateway.stage.send_replace(Stage::Severed);
+            }
+            report = gateway.reports.recv() => {
+                let Some(report) = report else { break };
+                severed += 1;
+                let (who, from) = (&report.peer.who.identity, report.peer.source);
+                say(&format!("stopping 3/3: severed conduit={} identity={who} source={from}", report.conduit));
+            }
+        }
+    }
+    gateway.join();
+    if severed == 0 {
+        say("stopping 3/3: nobody was left to sever");
+    }
+}
