@@ -108,3 +108,21 @@ pub struct ReadFirst {
     /// How many.
     pub count: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_and_found_by_place() {
+        let bits = Values::Bits { packed: &[0b0000_0101, 0b1111_1111], count: 9 };
+        assert_eq!(
+            (bits.len(), bits.get(0), bits.get(1), bits.get(8), bits.get(9)),
+            (9, Some(1), Some(0), Some(1), None)
+        );
+        let words = Values::Words(&[0x12, 0x34, 0, 1]);
+        assert_eq!((words.len(), words.get(0), words.get(1), words.get(2)), (2, Some(0x1234), Some(1), None));
+        assert_eq!((Values::Bit(true).get(0), Values::Bit(true).get(1)), (Some(1), None));
+        assert!(Values::None.is_empty() && Values::None.get(0).is_none());
+    }
+}

@@ -62,3 +62,20 @@ impl Out {
         self.bytes = Vec::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_takes_all_or_nothing_and_never_more_than_its_bound() {
+        let mut out = Out::new(4);
+        assert_eq!((out.push(&[1, 2, 3]), out.push(&[4, 5])), (Ok(()), Err(Full)));
+        assert_eq!((out.as_slice(), out.room()), (&[1, 2, 3][..], 1));
+        out.consume(2);
+        assert_eq!(out.push(&[4, 5, 6]), Ok(()));
+        assert_eq!(out.as_slice(), [3, 4, 5, 6]);
+        out.consume(9);
+        assert!(out.is_empty());
+    }
+}

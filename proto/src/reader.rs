@@ -76,3 +76,23 @@ impl<'b> Reader<'b> {
         if self.rest.is_empty() { Ok(()) } else { Err(Misfit::Trailing) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_taken_in_order_and_nothing_may_be_left() {
+        let mut reader = Reader::new(&[1, 2, 3, 4, 5]);
+        assert_eq!((reader.u8(), reader.u16(), reader.take(1)), (Ok(1), Ok(0x0203), Ok(&[4][..])));
+        assert_eq!(reader.finish(), Err(Misfit::Trailing));
+        assert_eq!((reader.rest(), reader.is_empty(), reader.finish()), (&[5][..], true, Ok(())));
+    }
+
+    #[test]
+    fn a_field_beyond_the_end_takes_nothing() {
+        let mut reader = Reader::new(&[9]);
+        assert_eq!((reader.u16(), reader.take(usize::MAX)), (Err(Misfit::Short), Err(Misfit::Short)));
+        assert_eq!((reader.len(), reader.u8(), reader.u8()), (1, Ok(9), Err(Misfit::Short)));
+    }
+}

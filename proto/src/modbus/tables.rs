@@ -181,6 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn read_only_is_the_four_plain_reads_and_nothing_else() {
+        let mut codes: std::vec::Vec<u16> = PRESETS[0]
+            .sentences
+            .iter()
+            .map(|sentence| {
+                let words: std::vec::Vec<_> = sentence.split(' ').collect();
+                let ["any", "read", object, "via", code] = words[..] else { panic!("{sentence}") };
+                let code = code.parse().expect("a code");
+                let reads = |one: &&FunctionSpec| one.code == code && one.class == Class::Read && !one.named_only;
+                let row = GRAMMAR.functions.iter().find(reads).expect("a read");
+                assert_eq!(GRAMMAR.objects[usize::from(row.object.0)].word, object);
+                code
+            })
+            .collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [1, 2, 3, 4]);
+    }
+
+    #[test]
     fn keys_are_told_once_and_units_is_the_required_one() {
         for one in KEYS {
             assert_eq!(KEYS.iter().filter(|other| other.key == one.key).count(), 1, "{}", one.key);
