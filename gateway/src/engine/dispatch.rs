@@ -247,7 +247,9 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     if session.ended.is_some() {
         return;
     }
-    if let Some(cause) = session.half.tick(now, &mut session.out) {
+    // While we do not read (`bytes`), a frame's missing rest is not the peer's fault.
+    let late = if session.paused.is_none() { session.half.tick(now, &mut session.out) } else { None };
+    if let Some(cause) = late {
         if cause == Cause::FrameTimeout {
             core.metrics.denial(Reason::FrameTimeout, core.mode());
             core.trail_denied(key, &Denied::because(Reason::FrameTimeout), None, None);

@@ -151,6 +151,7 @@ impl Session {
         let queue = self.queue.front().map(|job| job.arrived.after(conduit.timeouts.queue));
         let delay = self.queue.front().and_then(|job| job.not_before);
         let slowed = self.slowed.front().map(|(due, ..)| *due);
-        [idle, queue, delay, slowed, self.paused, self.closing_by, self.half.deadline()].into_iter().flatten().min()
+        let frame = if self.paused.is_none() { self.half.deadline() } else { None };
+        [idle, queue, delay, slowed, self.paused, self.closing_by, frame].into_iter().flatten().min()
     }
 }
