@@ -4,11 +4,12 @@
 # setup   what the tests need from Debian and PyPI (asked for once; needs root or sudo for the Debian part)
 # bench   what is measured (never part of `test`)
 # soak    what runs long
+# fuzz    coverage-guided fuzzing of the parsers
 
 VENV := $(CURDIR)/.venv
 export SLUICEGATE_TEST_PYTHON := $(VENV)/bin/python
 
-.PHONY: test setup fmt clippy unit docs bench soak clean
+.PHONY: test setup fmt clippy unit docs bench soak fuzz clean
 
 test: setup fmt clippy unit docs
 	@echo "make test: all green"
@@ -35,6 +36,12 @@ bench:
 
 soak:
 	cargo test --release --test sluicegate-tests -- --ignored soak_ --nocapture
+
+# Needs a nightly toolchain and cargo-fuzz; ten minutes a target unless FUZZ_SECONDS says otherwise.
+FUZZ_SECONDS ?= 600
+fuzz:
+	cargo +nightly fuzz run --fuzz-dir fuzz modbus_peer -- -max_total_time=$(FUZZ_SECONDS)
+	cargo +nightly fuzz run --fuzz-dir fuzz modbus_device -- -max_total_time=$(FUZZ_SECONDS)
 
 clean:
 	cargo clean
