@@ -5,8 +5,19 @@ use core::ops::Range;
 
 use crate::{deed::ObjectId, vocab::Class};
 
+mod address;
+mod check;
+mod clauses;
+mod lex;
+mod near;
+mod number;
 mod parse;
 mod print;
+#[cfg(test)]
+mod roundtrip;
+#[cfg(test)]
+mod tests;
+mod value;
 
 /// The words of one protocol.
 #[derive(Debug)]
@@ -311,6 +322,22 @@ pub enum Form {
     Rule,
     /// `explain`, policy tests: WHO is left out.
     Deed,
+}
+
+impl Grammar {
+    /// The object that `id` names in this grammar.
+    pub fn object(&self, id: ObjectId) -> Option<&'static ObjectSpec> {
+        self.objects.get(usize::from(id.0))
+    }
+
+    /// Whether an element of the object, or the one bit of it that is named, is on or off.
+    fn is_switch(&self, id: ObjectId, bit: bool) -> bool {
+        self.object(id).is_some_and(|object| match object.element {
+            Element::None => false,
+            Element::Bit => true,
+            Element::Register => bit,
+        })
+    }
 }
 
 impl Sentence {

@@ -1,8 +1,189 @@
 //! How does a sentence become a text?
-use super::*;
-pub(super) fn sentence(_s: &Sentence, _g: &Grammar) -> String {
-    todo!()
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+
+use super::{
+    Grammar, Index, Num, Per, Sentence, StepClause, StepDirection, ValueSet,
+    address::{show_code, show_range},
+};
+use crate::deed::{Deed, ObjectId, Values};
+
+/// The canonical text: one blank between words, `, ` between items, all in the order of the clauses.
+pub(super) fn sentence(one: &Sentence, grammar: &Grammar) -> String {
+    let mut out = Line(String::new());
+    out.maybe(one.who.as_deref());
+    out.word(one.class.as_str());
+    subject(one, grammar, &mut out);
+    if let Some(values) = &one.values {
+        out.word("=");
+        out.word(&set(values));
+    }
+    if let Some(step) = &one.step {
+        stepping(step, grammar, &mut out);
+    }
+    if let Some(value_type) = one.value_type {
+        out.word("as");
+        out.word(value_type.format.as_str());
+        out.flag(value_type.swapped, "swapped");
+    }
+    out.flag(one.whole, "whole");
+    if !one.via.is_empty() {
+        out.word("via");
+        out.list(one.via.iter().map(|code| show_code(u32::from(*code))));
+    }
+    out.flag(one.exactly, "exactly");
+    out.flag(one.select_first, "select-first");
+    limits(one, grammar, &mut out);
+    out.flag(one.always, "always");
+    out.0
 }
-pub(super) fn of_deed(_who: Option<&str>, _d: &crate::deed::Deed<'_>) -> Sentence {
-    todo!()
+
+/// The sentence of a deed. An object without index has the index 0 here, which `sentence` leaves out.
+pub(super) fn of_deed(who: Option<&str>, deed: &Deed<'_>) -> Sentence {
+    let value = |i| {
+        let raw = deed.values.get(i)?;
+        Some(match deed.values {
+            Values::Bit(_) | Values::Bits { .. } => Num::Bool(raw != 0),
+            Values::Words(_) | Values::None => Num::Int(raw.into()),
+        })
+    };
+    let values: Vec<Num> = (0..deed.values.len()).map_while(value).collect();
+    Sentence {
+        who: who.map(String::from),
+        class: deed.class,
+        object: deed.object,
+        ranges: vec![(deed.first, deed.last)],
+        bit: deed.bit,
+        units: vec![(deed.unit, deed.unit)],
+        values: match values.as_slice() {
+            [] => None,
+            [only] => Some(ValueSet::Each(vec![(*only, *only)])),
+            _ => Some(ValueSet::Positional(values)),
+        },
+        step: None,
+        value_type: None,
+        whole: false,
+        via: vec![deed.function],
+        exactly: false,
+        select_first: false,
+        when: None,
+        max: None,
+        spends: None,
+        during: None,
+        always: false,
+    }
+}
+
+/// Words with one blank between them.
+struct Line(String);
+
+impl Line {
+    fn word(&mut self, word: &str) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        self.0.push_str(word);
+    }
+
+    fn maybe(&mut self, word: Option<&str>) {
+        if let Some(word) = word {
+            self.word(word);
+        }
+    }
+
+    fn flag(&mut self, stands: bool, word: &str) {
+        self.maybe(stands.then_some(word));
+    }
+
+    fn list(&mut self, items: impl Iterator<Item = String>) {
+        let all: Vec<String> = items.collect();
+        self.word(&all.join(", "));
+    }
+}
+
+fn subject(one: &Sentence, grammar: &Grammar, out: &mut Line) {
+    let kind = grammar.object(one.object).map_or(Index::Number { max: u32::MAX }, |object| object.index);
+    out.word(object(one.object, grammar));
+    if kind != Index::None && !one.ranges.is_empty() {
+        out.list(one.ranges.iter().map(|(first, last)| show_range(kind, *first, *last)));
+    }
+    if let Some(bit) = one.bit {
+        out.word("bit");
+        out.word(&bit.to_string());
+    }
+    if !one.units.is_empty() {
+        out.word(grammar.unit_word);
+        let plain = Index::Number { max: grammar.unit_max };
+        out.list(one.units.iter().map(|(first, last)| show_range(plain, *first, *last)));
+    }
+}
+
+fn stepping(step: &StepClause, grammar: &Grammar, out: &mut Line) {
+    out.word("step");
+    out.word(&step.size.to_string());
+    out.maybe(step.direction.map(|direction| match direction {
+        StepDirection::Up => "up",
+        StepDirection::Down => "down",
+    }));
+    if !step.or_to.is_empty() {
+        out.word("or to");
+        out.list(step.or_to.iter().map(ToString::to_string));
+    }
+    if let Some((id, address)) = step.from {
+        out.word("from");
+        out.word(object(id, grammar));
+        out.word(&address.to_string());
+    }
+}
+
+fn limits(one: &Sentence, grammar: &Grammar, out: &mut Line) {
+    if let Some(when) = &one.when {
+        out.word("when");
+        out.word(object(when.object, grammar));
+        out.word(&when.address.to_string());
+        out.word("=");
+        out.list(when.values.iter().map(range));
+    }
+    if let Some(max) = one.max {
+        let per = match max.per {
+            Per::Second => "s",
+            Per::Minute => "min",
+            Per::Hour => "h",
+        };
+        out.word("max");
+        out.word(&format!("{}/{per}", max.count));
+        out.flag(max.each, "each");
+    }
+    if let Some(budget) = &one.spends {
+        out.word("spends");
+        out.word(budget);
+    }
+    if let Some(during) = &one.during {
+        out.word("during");
+        out.flag(during.not, "not");
+        out.word(&during.schedule);
+    }
+}
+
+fn set(values: &ValueSet) -> String {
+    match values {
+        ValueSet::Each(items) => items.iter().map(range).collect::<Vec<_>>().join(", "),
+        ValueSet::Positional(items) => {
+            format!("[{}]", items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn range((low, high): &(Num, Num)) -> String {
+    if low == high { low.to_string() } else { format!("{low}..{high}") }
+}
+
+fn object(id: ObjectId, grammar: &Grammar) -> &'static str {
+    // An id comes from its own grammar; a stranger's prints as a word that no grammar has.
+    grammar.object(id).map_or("?", |object| object.word)
 }
