@@ -5,7 +5,7 @@
 //!                \________ all that can fail, before the first byte is served _______/
 //! ```
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sluicegate_config::Loaded;
 use tokio::{
@@ -18,9 +18,11 @@ use crate::{
     listen::{self, BindError},
     notify,
     observe::{
-        journal::Journal,
+        metrics::unix_seconds,
         record::{Event, Record},
+        recover::AuditError,
         site::SiteMetrics,
+        writer::{self, AuditOptions, Opened},
     },
     tasks,
     trust::{Trust, TrustError},
@@ -33,6 +35,9 @@ mod stop;
 
 pub use gateway::{Gateway, Parts};
 
+/// How long a stop waits for a disk that does not take the last audit records. Under systemd's 90 s with the drain.
+const AUDIT_STOP: Duration = Duration::from_secs(10);
+
 /// Why the gateway does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -44,7 +49,7 @@ pub enum RunError {
     Bind(#[from] BindError),
     /// The operator: the state directory.
     #[error("the audit trail cannot be opened: {0}")]
-    Audit(String),
+    Audit(#[from] AuditError),
     /// The system has no room for our threads.
     #[error("the gateway cannot start: {0}")]
     Start(#[from] std::io::Error),
@@ -59,13 +64,16 @@ pub fn run(loaded: Loaded) -> Result<(), RunError> {
     let metrics = SiteMetrics::new(&site);
     logs::start(&metrics);
     loaded.warnings.iter().for_each(|one| tracing::warn!(code = one.code, "{}", one.message));
-    let clock = Clock::system(floor(build_date(), None, None));
+    let Opened { journal, thread, last_record } = writer::open(&AuditOptions::of(&site), &metrics)?;
+    let clock = Clock::system(floor(build_date(), last_record.map(unix_seconds), None));
     let trust = Arc::new(Trust::load(&site, clock).map_err(RunError::Trust)?);
     let board = Arc::new(Board::new(&site));
-    let journal = audit(&site, &metrics)?;
     let parts = Parts { site, trust, board, metrics, journal };
     let runtime = tasks::small_runtime()?;
-    runtime.block_on(serve(parts))
+    let served = runtime.block_on(serve(parts));
+    // Last of all: the record of the stop itself is to be on disk and signed.
+    thread.stop(AUDIT_STOP);
+    served
 }
 
 async fn serve(parts: Parts) -> Result<(), RunError> {
@@ -126,17 +134,4 @@ fn say(line: &str) {
 
 fn lines(errors: &[TrustError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// The audit trail. Records are only counted until the trail on disk is there.
-fn audit(_site: &Arc<sluicegate_config::plan::Site>, _metrics: &Arc<SiteMetrics>) -> Result<Journal, RunError> {
-    let (journal, mut memory) = Journal::memory(crate::observe::journal::QUEUE);
-    let drain = move || loop {
-        if let Some((seq, _)) = memory.drain().last() {
-            memory.sync_to(*seq);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
-    std::thread::Builder::new().name("journal".into()).spawn(drain)?;
-    Ok(journal)
 }

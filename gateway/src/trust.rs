@@ -171,6 +171,3 @@ impl Trust {
         &self.clock
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -103,7 +103,7 @@ impl Families {
         let mut rows: Vec<Vec<String>> = vec![Vec::new()];
         for label in series.labels {
             let values = label.values(site, conduit);
-            let longer = |row: &Vec<String>, value: &String| [row.as_slice(), &[value.clone()]].concat();
+            let longer = |row: &Vec<String>, value: &String| [row.as_slice(), std::slice::from_ref(value)].concat();
             rows = rows.iter().flat_map(|row| values.iter().map(move |value| longer(row, value))).collect();
         }
         for row in &rows {

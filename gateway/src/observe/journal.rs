@@ -14,7 +14,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::sync::watch;
@@ -145,6 +145,7 @@ pub(super) struct Queued {
 /// What both sides hold.
 #[derive(Debug)]
 pub(super) struct Shared {
+    capacity: usize,
     free: AtomicUsize,
     /// Records lost since the trail last said so.
     lost: AtomicU64,
@@ -159,16 +160,18 @@ pub(super) struct Shared {
 struct Queue {
     next: Seq,
     waiting: VecDeque<Queued>,
-    closing: bool,
+    /// When the thread must have ended, once it is to end.
+    closing: Option<Instant>,
 }
 
 impl Shared {
     /// A queue whose first record has the number `next`.
     pub(super) fn new(capacity: usize, next: Seq, metrics: AuditMetrics) -> Arc<Self> {
         Arc::new(Self {
+            capacity,
             free: AtomicUsize::new(capacity),
             lost: AtomicU64::new(0),
-            queue: Mutex::new(Queue { next, waiting: VecDeque::new(), closing: false }),
+            queue: Mutex::new(Queue { next, waiting: VecDeque::new(), closing: None }),
             filled: Condvar::new(),
             durable: watch::Sender::new(Seq(next.0.saturating_sub(1))),
             health: watch::Sender::new(JournalHealth::Good),
@@ -185,11 +188,11 @@ impl Shared {
     /// journal is closing.
     pub(super) fn take(&self, most: usize, patience: Duration) -> (Vec<Queued>, bool) {
         let queue = self.queue();
-        let idle = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closing;
+        let idle = |queue: &mut Queue| queue.waiting.is_empty() && queue.closing.is_none();
         let (mut queue, _) =
             self.filled.wait_timeout_while(queue, patience, idle).unwrap_or_else(PoisonError::into_inner);
         let count = most.min(queue.waiting.len());
-        (queue.waiting.drain(..count).collect(), queue.closing)
+        (queue.waiting.drain(..count).collect(), queue.closing.is_some())
     }
 
     /// How many records wait in the queue.
@@ -204,10 +207,24 @@ impl Shared {
         self.durable.send_replace(last.seq);
     }
 
-    /// No more records are waited for.
-    pub(super) fn close(&self) {
-        self.queue().closing = true;
+    /// No more records are waited for; by `latest` the thread must have ended.
+    pub(super) fn close(&self, latest: Instant) {
+        self.queue().closing = Some(latest);
         self.filled.notify_all();
+    }
+
+    /// Waits before the disk is tried again. `false` when the time to stop has come.
+    pub(super) fn pause(&self, wait: Duration) -> bool {
+        let queue = self.queue();
+        let (queue, _) = self
+            .filled
+            .wait_timeout_while(queue, wait, |queue| queue.closing.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(latest) = queue.closing else { return true };
+        drop(queue);
+        let left = latest.saturating_duration_since(Instant::now());
+        std::thread::sleep(wait.min(left).min(Duration::from_millis(50)));
+        !left.is_zero()
     }
 
     /// Records lost since this was last asked.
@@ -225,7 +242,12 @@ impl Shared {
         });
     }
 
-    pub(super) fn recovered(&self) {
+    /// Records reach the disk. Good again once half of the slots are free, so that a queue at its brim does not make
+    /// the fault come and go.
+    pub(super) fn eased(&self) {
+        if self.free.load(Ordering::Acquire) < self.capacity / 2 {
+            return;
+        }
         self.health.send_if_modified(|health| {
             let news = !health.is_good();
             *health = JournalHealth::Good;
@@ -317,9 +339,9 @@ mod tests {
         assert_eq!(memory.shared.take_lost(), 0);
         assert!(health.has_changed().expect("the journal lives"));
         assert!(!health.borrow_and_update().is_good());
-        memory.shared.recovered();
-        assert!(health.borrow_and_update().is_good());
         drop(kept);
+        memory.shared.eased();
+        assert!(health.borrow_and_update().is_good());
     }
 
     #[test]

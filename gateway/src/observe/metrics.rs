@@ -248,7 +248,7 @@ impl DeviceException {
 }
 
 /// Whole seconds since 1970; 0 before that.
-pub(super) fn unix_seconds(at: SystemTime) -> i64 {
+pub(crate) fn unix_seconds(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

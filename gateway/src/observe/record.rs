@@ -33,6 +33,12 @@ sluicegate_proto::words! {
         OwnRead = "own_read",
         /// Something an operator must see: a fault began or ended, a limit was passed, a bad role extension.
         Alarm = "alarm",
+        /// The last process ended amid a write: the torn end of the audit file was cut off, and stands in this record.
+        LogRecovered = "log_recovered",
+        /// The audit file that was found does not verify. It was left as it is.
+        LogDamaged = "log_damaged",
+        /// Records that could not be taken; the note says how many.
+        RecordsLost = "records_lost",
     }
 }
 
