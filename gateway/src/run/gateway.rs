@@ -63,13 +63,13 @@ pub struct Gateway {
     pub beats: Vec<Arc<Beat>>,
     /// Zero of all clocks.
     pub origin: Instant,
-    pub(super) stage: watch::Sender<Stage>,
+    stage: watch::Sender<Stage>,
     pub(super) schedules: watch::Sender<ScheduleSet>,
-    pub(super) reports: mpsc::Receiver<Report>,
+    reports: mpsc::Receiver<Report>,
     /// Whom a change of policy reaches. A reload will send here; nothing does yet.
     policies: watch::Sender<Arc<PolicySnapshot>>,
     workers: Vec<JoinHandle<()>>,
-    handshakes: Runtime,
+    handshakes: Threads,
 }
 
 impl Gateway {
@@ -80,7 +80,7 @@ impl Gateway {
     pub fn start(parts: &Parts, bound: Vec<Bound>, schedules: ScheduleSet) -> io::Result<Self> {
         let origin = Instant::now();
         let cores = available_parallelism().map_or(1, usize::from);
-        let handshakes = tasks::threads_runtime("handshake", cores.min(HANDSHAKE_THREADS))?;
+        let handshakes = Threads(Some(tasks::threads_runtime("handshake", cores.min(HANDSHAKE_THREADS))?));
         let sets = parts.site.conduits.iter().map(|one| Arc::clone(&one.policy)).collect();
         let (policies, policies_seen) = watch::channel(Arc::new(PolicySnapshot { epoch: 1, sets }));
         let (stage, stage_seen) = watch::channel(Stage::Serving);
@@ -92,7 +92,7 @@ impl Gateway {
             stage: stage_seen.clone(),
             faults: parts.board.subscribe(),
             verdict: life_check(parts, origin),
-            dialer: handshake::dialer(Arc::clone(&parts.site), Arc::clone(&parts.trust), handshakes.handle().clone()),
+            dialer: handshake::dialer(Arc::clone(&parts.site), Arc::clone(&parts.trust), handshakes.handle()),
             panicked: panic_counter(parts),
         };
         let (told, reports) = mpsc::channel(REPORTS);
@@ -106,9 +106,9 @@ impl Gateway {
             origin,
             ledger: Ledger::new(Arc::clone(&parts.site), Arc::clone(&parts.metrics), parts.journal.clone()),
             lanes: crew.lanes.clone(),
-            threads: handshakes.handle().clone(),
+            threads: handshakes.handle(),
         });
-        open_doors(bound, &doorman, &stage_seen, handshakes.handle());
+        open_doors(bound, &doorman, &stage_seen);
         let Crew { workers, beats, .. } = crew;
         Ok(Self { listeners, beats, origin, stage, schedules, reports, policies, workers, handshakes })
     }
@@ -123,14 +123,42 @@ impl Gateway {
         self.policies.borrow().epoch
     }
 
-    /// After the stop: the threads are gone when this returns.
-    pub(super) fn join(self) {
+    /// Tells every worker how far the stop is; what it says of those who held it up comes back.
+    pub fn stop(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// The next one who held up the stop; nothing when the last worker has ended.
+    pub async fn held_up(&mut self) -> Option<Report> {
+        self.reports.recv().await
+    }
+
+    /// After the stop: the workers are gone when this returns.
+    pub fn join(self) {
         drop(self.reports);
         for worker in self.workers {
             // A panic of a worker's own main was printed by the hook, and the watchdog knows.
             let _ = worker.join();
         }
-        self.handshakes.shutdown_background();
+        drop(self.handshakes);
+    }
+}
+
+/// The handshake threads. Their end is not waited for: what they do then is for nobody.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn handle(&self) -> Handle {
+        self.0.as_ref().expect("only dropping takes it").handle().clone()
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -178,10 +206,11 @@ impl Crew {
 }
 
 /// One accept loop a listener; all of them end when the stop begins.
-fn open_doors(bound: Vec<Bound>, doorman: &Arc<Doorman>, stage: &watch::Receiver<Stage>, threads: &Handle) {
+fn open_doors(bound: Vec<Bound>, doorman: &Arc<Doorman>, stage: &watch::Receiver<Stage>) {
     let admission = Admission::new(Door::all(&doorman.site), Bounds::default());
     for one in bound {
         let (admission, doorman, mut stage) = (Arc::clone(&admission), Arc::clone(doorman), stage.clone());
+        let threads = doorman.threads.clone();
         let ledger = Arc::clone(&doorman.ledger);
         let accept = async move {
             tokio::select! {
@@ -190,7 +219,7 @@ fn open_doors(bound: Vec<Bound>, doorman: &Arc<Doorman>, stage: &watch::Receiver
                 () = listen::accept(one, admission, doorman) => {}
             }
         };
-        tasks::spawn(threads, accept, move || ledger.panicked());
+        tasks::spawn(&threads, accept, move || ledger.panicked());
     }
 }
 

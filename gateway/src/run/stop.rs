@@ -15,7 +15,7 @@ pub(super) async fn stop(mut gateway: Gateway, why: &str, hurry: impl Future<Out
     notify::stopping("stopping");
     say(&format!("stopping ({why}) 1/3: no new connections"));
     say("stopping 2/3: sessions end when nothing of theirs is pending, or at drain_timeout");
-    gateway.stage.send_replace(Stage::Draining);
+    gateway.stop(Stage::Draining);
     let mut hurry = std::pin::pin!(hurry);
     let mut hurried = false;
     let mut severed = 0_u32;
@@ -25,9 +25,9 @@ pub(super) async fn stop(mut gateway: Gateway, why: &str, hurry: impl Future<Out
             () = &mut hurry, if !hurried => {
                 hurried = true;
                 say("stopping: a second signal, not waiting any longer");
-                gateway.stage.send_replace(Stage::Severed);
+                gateway.stop(Stage::Severed);
             }
-            report = gateway.reports.recv() => {
+            report = gateway.held_up() => {
                 let Some(report) = report else { break };
                 severed += 1;
                 let (who, from) = (&report.peer.who.identity, report.peer.source);

@@ -34,7 +34,8 @@ pub(super) async fn serve_until(
         if left.is_empty() {
             return;
         }
-        let at_once = *stage.borrow() == Stage::Severed;
+        // Nobody left to send means that main is gone.
+        let at_once = *stage.borrow() == Stage::Severed || stage.has_changed().is_err();
         let (over, waiting) =
             left.into_iter().partition(|cell| at_once || begun.elapsed() >= cell.plan().timeouts.drain);
         left = waiting;

@@ -1,0 +1,122 @@
+//! What outlives a panic, and what does not.
+
+use std::{net::SocketAddr, time::Duration};
+
+use sluicegate_proto::policy::Who;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::LocalSet,
+};
+
+use super::*;
+use crate::observe::{journal::MemoryJournal, record::Event};
+
+const CONFIG: &str = r#"
+schema = 1
+[site]
+name = "test"
+state = "state"
+[zones.ops]
+level = 3
+[zones.cell]
+level = 1
+[identities.scada]
+zone = "ops"
+match = { source = "127.0.0.1/32" }
+roles = []
+[listeners.ot]
+zone = "ops"
+bind = "127.0.0.1:0"
+transport = "tcp"
+allow_plaintext = true
+[conduits.pump]
+from = "ops"
+to = "cell"
+listener = "ot"
+upstream = "127.0.0.1:1"
+protocol = "modbus"
+[conduits.pump.modbus]
+units = [1]
+allow = ["scada read holding 0-99"]
+"#;
+
+fn cell() -> (Rc<Cell>, Arc<PolicySnapshot>, MemoryJournal) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("sluicegate.toml");
+    std::fs::write(&path, CONFIG).expect("written");
+    let site = Arc::new(sluicegate_config::load(&path).expect("it makes sense").site);
+    let plan = site.conduits.first().expect("one conduit");
+    let policies = Arc::new(PolicySnapshot { epoch: 1, sets: vec![Arc::clone(&plan.policy)] });
+    let (metrics, (journal, memory)) = (ConduitMetrics::detached(plan), Journal::memory(256));
+    let seed = Seed { site: Arc::clone(&site), conduit: ConduitId(0), metrics, journal };
+    let origin = Instant::now();
+    let shared = Rc::new(Shared {
+        origin,
+        clock: Clock::new(origin, ScheduleSet::default()),
+        scratch: RefCell::new(Scratch::new()),
+        dialer: Arc::new(|_| {}),
+        policies: watch::channel(Arc::clone(&policies)).1,
+        panicked: Arc::new(|| {}),
+    });
+    (Cell::new(seed, &policies, shared), policies, memory)
+}
+
+fn peer(source: SocketAddr) -> Arc<Peer> {
+    let who = Who { identity: "scada".to_owned(), roles: Vec::new() };
+    let listener = "ot".to_owned();
+    Arc::new(Peer { who, identity: 0, source, listener, key_hash: None, names: Vec::new(), not_after: None })
+}
+
+/// A session as the worker makes one; the client's end comes back.
+async fn session(cell: &Rc<Cell>, policies: &PolicySnapshot) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let address = listener.local_addr().expect("bound");
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (stream, source) = accepted.expect("accepted");
+    let opened = cell.open(peer(source), policies).expect("a session");
+    let severed = Rc::clone(cell);
+    tasks::spawn_local(session::serve(Rc::clone(cell), opened, PeerIo::Tcp(stream)), move || {
+        severed.sever_after_panic("session");
+    });
+    client.expect("connected")
+}
+
+#[test]
+fn a_panic_severs_the_sessions_of_its_conduit_and_the_next_session_starts_afresh() {
+    let runtime = tasks::small_runtime().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let (cell, policies, mut memory) = cell();
+        cell.start_timer();
+        let mut before = session(&cell, &policies).await;
+        // A refused request: FC 5 is nobody's. The session lives on.
+        before.write_all(&[0, 1, 0, 0, 0, 6, 1, 5, 0, 1, 0xff, 0]).await.expect("sent");
+        let mut refusal = [0; 9];
+        before.read_exact(&mut refusal).await.expect("answered");
+        assert_eq!(refusal, [0, 1, 0, 0, 0, 3, 1, 0x85, 1]);
+
+        let broken = Rc::clone(&cell);
+        let panics = async move {
+            let _state = broken.ask(|engine| engine.sessions());
+            panic!("a bug of ours");
+        };
+        let severed = Rc::clone(&cell);
+        tasks::spawn_local(panics, move || severed.sever_after_panic("link"));
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(20), before.read_to_end(&mut rest)).await;
+        end.expect("the session ends").expect("in good order");
+        assert!(cell.holders().is_empty());
+
+        let mut after = session(&cell, &policies).await;
+        after.write_all(&[0, 2, 0, 0, 0, 6, 1, 5, 0, 1, 0xff, 0]).await.expect("sent");
+        after.read_exact(&mut refusal).await.expect("answered");
+        let records = memory.drain();
+        let numbers = |event: Event| -> Vec<u64> {
+            records.iter().filter(|(_, one)| one.event == event).filter_map(|(_, one)| one.session).collect()
+        };
+        let opened = numbers(Event::SessionOpened);
+        assert_eq!(opened.len(), 2);
+        assert_ne!(opened.first(), opened.last(), "a number names one session for the process's whole life");
+        assert_eq!(numbers(Event::SessionClosed), opened[..1], "and each end is recorded once");
+    });
+}
