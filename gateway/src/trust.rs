@@ -171,3 +171,6 @@ impl Trust {
         &self.clock
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ impl Trust {
             Role::One(carried) => self.confer(carried, &mut roles),
             Role::Bad(why) => alarms.push(format!("{why}; it confers no role")),
         }
-        if now >= leaf.not_after {
+        if now > leaf.not_after {
             alarms.push(format!("the certificate ended at {} and is tolerated by this conduit", leaf.not_after));
         }
         let mut peer = self.peer(plan, id, identity, roles, source);

@@ -1,6 +1,6 @@
 //! Which cryptography do we speak?
 //!
-//! | version | key exchange, in our order | suites |
+//! | version | key exchange; the peer's order decides among them | suites |
 //! |---|---|---|
 //! | TLS 1.3 | X25519MLKEM768, X25519, P-256, P-384 | AES-GCM, ChaCha20-Poly1305 |
 //! | TLS 1.2, where `tls_min = "1.2"` | X25519, P-256, P-384 | ECDHE with AES-GCM only |
