@@ -10,7 +10,9 @@ use crate::{
     trust::End,
 };
 
+/// What a list and an issued certificate live, from the moment they are made: a little after the plant started.
 const LONG: i64 = 397 * DAY;
+const HOUR: i64 = 3600;
 
 /// A list made on day `made` of 2024, good until 2090.
 pub(super) fn list(issuer: &Issuer<'_, KeyPair>, made: u8, gone: &[&CertificateDer<'_>]) -> String {
@@ -50,9 +52,9 @@ fn px_11_a_stale_list_closes_unless_the_conduit_says_otherwise() {
         let trust = plant.trust_with(|site| set(site, 0, action));
         peer.shake(&plant, &trust, 0).map(|shaken| shaken.identify(&trust).map(drop)).map_err(|failed| failed.cause)
     };
-    assert_eq!(cause(FaultAction::Close, -60), Ok(Ok(())), "the list is good");
-    assert_eq!(cause(FaultAction::Close, 60), Err(Cause::CrlStale));
-    assert_eq!(cause(FaultAction::RefuseNew, 60), Ok(Ok(())), "within the grace of 72 h");
+    assert_eq!(cause(FaultAction::Close, -HOUR), Ok(Ok(())), "the list is good");
+    assert_eq!(cause(FaultAction::Close, HOUR), Err(Cause::CrlStale));
+    assert_eq!(cause(FaultAction::RefuseNew, HOUR), Ok(Ok(())), "within the grace of 72 h");
     assert_eq!(cause(FaultAction::RefuseNew, 4 * DAY), Err(Cause::CrlStale), "after it");
     assert_eq!(cause(FaultAction::Keep, 400 * DAY), Ok(Ok(())));
 }
@@ -98,10 +100,10 @@ fn px_09_an_expired_peer_is_refused_unless_the_conduit_says_otherwise() {
         })
     };
     let cause = |trust: &Trust| peer.shake(&plant, trust, 0).map(drop).map_err(|failed| failed.cause);
-    assert_eq!(cause(&with(FaultAction::Close, -60)), Ok(()));
-    assert_eq!(cause(&with(FaultAction::Close, 60)), Err(Cause::CertificateExpired));
+    assert_eq!(cause(&with(FaultAction::Close, -HOUR)), Ok(()));
+    assert_eq!(cause(&with(FaultAction::Close, HOUR)), Err(Cause::CertificateExpired));
     assert_eq!(cause(&with(FaultAction::RefuseNew, 4 * DAY)), Err(Cause::CertificateExpired));
-    let trust = with(FaultAction::RefuseNew, 60);
+    let trust = with(FaultAction::RefuseNew, HOUR);
     let shaken = peer.shake(&plant, &trust, 0).expect("within the grace");
     let seen = shaken.identify(&trust).expect("scada-1");
     assert!(seen.alarm.is_some_and(|alarm| alarm.contains("tolerated")));
@@ -139,7 +141,7 @@ fn the_board_sees_the_ends_and_says_what_they_mean() {
     assert_eq!(board.review(&ends, trust.clock().now(), second(1)), []);
     assert!(!watch.has_changed().expect("the board lives"));
 
-    plant.clock.set(plant.started + LONG + 5);
+    plant.clock.set(plant.started + LONG + HOUR);
     let began = board.review(&ends, trust.clock().now(), second(2));
     assert_eq!(began.len(), 2, "our certificate and the list: {began:?}");
     assert!(began.iter().all(|one| one.began) && watch.has_changed().expect("the board lives"));
