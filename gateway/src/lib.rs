@@ -14,10 +14,18 @@
 //! pki        certificates for a small plant
 //! trust      certificate -> peer: authority, names, role, revocation
 //! observe    metrics, audit records, the journal, the admin endpoint
+//! check      is this configuration fit to run? Policy tests, read gaps, series
+//! explain    what would the gate do with this message, and why; who can do this
+//! cli        the commands and how they end
+//! demo       a device, an operator, an attacker, and the real binary between them
 //! ```
 
 pub mod admit;
+pub mod check;
+pub mod cli;
+pub mod demo;
 pub mod engine;
+pub mod explain;
 pub mod faults;
 pub mod handshake;
 pub mod io;

@@ -1,0 +1,141 @@
+//! Is this configuration fit to run?
+//!
+//! ```text
+//! load      all faults of all files at once (the config crate)
+//! tests     [[tests]], judged like on the wire (check/policy.rs)
+//! gaps      addresses between readable blocks that a merging client would cross (check/gaps.rs)
+//! enforced  what monitor mode still enforces
+//! series    how many lines a scrape will have
+//! ```
+
+use std::path::Path;
+
+use sluicegate_config::{
+    finding::{Finding, Severity},
+    plan::{Conduit, Site, Transport},
+};
+use sluicegate_proto::vocab::Mode;
+
+use crate::{
+    explain::RuleShown,
+    observe::series::{self, SiteLabels},
+};
+
+mod gaps;
+mod policy;
+
+pub use self::{
+    gaps::{Gap, read_gaps},
+    policy::{TestResult, policy_tests},
+};
+
+/// All that `check` found.
+#[derive(Debug)]
+pub struct Report {
+    /// Errors, warnings and SL-T gaps, in file order.
+    pub findings: Vec<Finding>,
+    /// Present when it loaded.
+    pub site: Option<SiteReport>,
+}
+
+/// What a configuration that loads amounts to.
+#[derive(Debug)]
+pub struct SiteReport {
+    /// `[site] name`.
+    pub name: String,
+    /// The hash of its files, as `config_info` shows it.
+    pub hash: String,
+    /// Its conduits.
+    pub conduits: Vec<ConduitReport>,
+    /// Its policy tests.
+    pub tests: Vec<TestResult>,
+    /// Lines of a scrape.
+    pub series: usize,
+    /// `metrics.max_series`.
+    pub max_series: u32,
+}
+
+/// What one conduit amounts to.
+#[derive(Debug)]
+pub struct ConduitReport {
+    /// Its name.
+    pub name: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// Its rules, in the order of the plan.
+    pub rules: Vec<RuleShown>,
+    /// What is enforced although the mode is not `enforce`; empty otherwise.
+    pub still_enforced: Vec<String>,
+    /// Addresses that a merging client would stumble over.
+    pub read_gaps: Vec<Gap>,
+}
+
+impl Report {
+    /// Whether the configuration may run. `strict`: warnings and gaps count too.
+    pub fn good(&self, strict: bool) -> bool {
+        let bad = |one: &Finding| strict || one.severity == Severity::Error;
+        let Some(site) = &self.site else { return false };
+        let gaps = strict && site.conduits.iter().any(|one| !one.read_gaps.is_empty());
+        let series = site.series > usize::try_from(site.max_series).unwrap_or(usize::MAX);
+        !series && !gaps && site.tests.iter().all(TestResult::passed) && !self.findings.iter().any(bad)
+    }
+}
+
+/// Loads `path` without binding and looks at everything.
+pub fn check(path: &Path) -> Report {
+    match sluicegate_config::load(path) {
+        Ok(loaded) => Report { findings: loaded.warnings, site: Some(look(&loaded.site)) },
+        Err(findings) => Report { findings, site: None },
+    }
+}
+
+/// Looks at a configuration that loaded.
+pub fn look(site: &Site) -> SiteReport {
+    SiteReport {
+        name: site.name.clone(),
+        hash: site.hash.clone(),
+        conduits: site.conduits.iter().map(|one| conduit_report(site, one)).collect(),
+        tests: policy_tests(site),
+        series: series::count(&SiteLabels::of(site)),
+        max_series: site.max_series,
+    }
+}
+
+fn conduit_report(site: &Site, conduit: &Conduit) -> ConduitReport {
+    let rule = |one: &sluicegate_proto::policy::Rule| RuleShown {
+        id: one.id.clone(),
+        text: one.text.clone(),
+        allow: one.allow,
+        place: one.place.clone(),
+    };
+    ConduitReport {
+        name: conduit.name.clone(),
+        mode: conduit.mode,
+        rules: conduit.plan.rules.iter().map(rule).collect(),
+        still_enforced: still_enforced(site, conduit),
+        read_gaps: read_gaps(conduit),
+    }
+}
+
+/// What monitor and learn mode enforce all the same (language.md section 3).
+fn still_enforced(site: &Site, conduit: &Conduit) -> Vec<String> {
+    let mut all = Vec::new();
+    match conduit.mode {
+        Mode::Enforce => return all,
+        Mode::Monitor => {}
+        Mode::Learn => all.push("its limits".to_owned()),
+    }
+    let transport = site.listeners.get(conduit.listener.index()).map(|one| &one.transport);
+    all.push(
+        match transport {
+            Some(Transport::Tls { .. }) => "client certificates and identities",
+            Some(Transport::Tcp) | None => "identities by source address",
+        }
+        .to_owned(),
+    );
+    all.push("framing: a message with a false length or form ends its session".to_owned());
+    all.push(format!("the device's turn: {} request(s) at once", conduit.upstream_pending));
+    let denies = conduit.plan.rules.iter().filter(|one| !one.allow);
+    all.extend(denies.map(|one| format!("deny {} {:?} at {}", one.id, one.text, one.place)));
+    all
+}

@@ -1,0 +1,61 @@
+//! How do the gateway and the demo start?
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::{Exit, complain, load};
+use crate::demo;
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// End after this many seconds (the attacks are always made to their end); without it: on Ctrl-C.
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// Keep configuration, certificates and audit trail in DIR, which must be empty or absent.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Take one rule or check out of the configuration, to see the demo fail.
+    #[arg(long, value_name = "NAME", hide = true)]
+    weaken: Option<String>,
+}
+
+pub(super) fn run(config: &std::path::Path) -> Exit {
+    match load(config).map(crate::run::run) {
+        Err(exit) => exit,
+        Ok(Ok(())) => Exit::Good,
+        Ok(Err(fault)) => {
+            complain(&format!("error: {fault}\n"));
+            Exit::Bad
+        }
+    }
+}
+
+pub(super) fn demo(args: &DemoArgs) -> Exit {
+    let binary = match std::env::current_exe() {
+        Ok(binary) => binary,
+        Err(fault) => {
+            complain(&format!("error: this binary cannot be found again: {fault}\n"));
+            return Exit::Bad;
+        }
+    };
+    let options = demo::Options {
+        binary,
+        time: args.seconds.map(Duration::from_secs),
+        keep: args.keep.clone(),
+        weaken: args.weaken.clone(),
+    };
+    match demo::run(&options) {
+        Ok(true) => Exit::Good,
+        Ok(false) => Exit::Bad,
+        Err(fault) => {
+            complain(&format!("error: {fault}\n"));
+            match fault {
+                demo::DemoError::Site(
+                    demo::site::SiteError::NotEmpty(_) | demo::site::SiteError::NoWeakness { .. },
+                ) => Exit::Usage,
+                demo::DemoError::Site(_) | demo::DemoError::Gate(_) | demo::DemoError::System(_) => Exit::Bad,
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How is the answer to "who can do this?" shown?
+
+use std::{fmt::Write, path::Path};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Exit, complain, explain, load, print, print_json};
+use crate::explain::{Outcome, Standing, who_can as find};
+
+#[derive(Debug, Args)]
+pub(super) struct WhoArgs {
+    /// What is sent, such as: write holding 40 = 1200
+    #[arg(value_name = "SENTENCE", required = true, num_args = 1..)]
+    sentence: Vec<String>,
+    #[command(flatten)]
+    json: super::Json,
+}
+
+pub(super) fn who_can(config: &Path, args: &WhoArgs) -> Exit {
+    let loaded = match load(config) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    match find(&loaded.site, &args.sentence.join(" ")) {
+        Ok(standings) => {
+            if args.json.json {
+                show_json(&standings);
+            } else {
+                print(&to_text(&standings));
+            }
+            if standings.iter().any(Standing::may) { Exit::Good } else { Exit::Bad }
+        }
+        Err(fault) => {
+            complain(&format!("error: {fault}\n"));
+            Exit::Usage
+        }
+    }
+}
+
+fn to_text(standings: &[Standing]) -> String {
+    let mut text = String::new();
+    for one in standings.iter().filter(|one| one.may()) {
+        let _ = write!(text, "{} on {}", one.identity, one.conduit);
+        let rules = match &one.explanation.outcome {
+            Outcome::Allowed { rules, .. } => rules.clone(),
+            Outcome::Denied { .. } => one.explanation.hangs_on.iter().cloned().collect(),
+        };
+        for rule in rules {
+            let _ = write!(text, "  {} at {}", rule.id, rule.place);
+        }
+        for read in &one.explanation.reads {
+            let _ = write!(text, "  (the gateway would first {read})");
+        }
+        text.push('\n');
+    }
+    if text.is_empty() {
+        text.push_str("nobody\n");
+    }
+    text
+}
+
+fn show_json(standings: &[Standing]) {
+    let all = standings.iter().map(|one| {
+        let mut document = explain::to_json(&one.explanation);
+        if let Some(document) = document.as_object_mut() {
+            document.insert("may".to_owned(), json!(one.may()));
+            document.insert("kept_out".to_owned(), json!(one.kept_out));
+        }
+        document
+    });
+    print_json(&json!({ "standings": all.collect::<Vec<_>>() }));
+}

@@ -1,0 +1,95 @@
+//! What is the smallest change of the policy that would let a refused message pass?
+
+use sluicegate_config::plan::Conduit;
+use sluicegate_proto::{
+    policy::{Denied, Rule, Who},
+    protocol::Message,
+    sentence::Sentence,
+    vocab::Reason,
+};
+
+use super::{addressing, deeds_of, text::numbered};
+
+/// A change, in words and, where a rule would do it, as a sentence to copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What to do, one line each.
+    pub steps: Vec<String>,
+    /// The sentence to add to `allow`, numbered as this conduit's `addressing` has it.
+    pub sentence: Option<String>,
+}
+
+/// The nearest change for a denial.
+pub(super) fn change(conduit: &Conduit, who: &Who, message: &Message<'_>, denied: &Denied, rules: &[Rule]) -> Change {
+    let rule = denied.rule.and_then(|ix| rules.get(usize::try_from(ix.0).ok()?));
+    let table = format!("[conduits.{}.{}]", conduit.name, conduit.protocol);
+    if denied.by_deny_rule {
+        return only(match rule {
+            Some(rule) => format!("deny wins over every allow: narrow or remove {:?} at {}", rule.text, rule.place),
+            None => "a deny rule holds: no allow rule can change that".to_owned(),
+        });
+    }
+    let copied = copy(conduit, who, message, denied);
+    match denied.reason {
+        Reason::UnitNotAllowed => only(format!("add {} to `units` in {table}", message.unit())),
+        Reason::FunctionNotAllowed => {
+            let listed = conduit.settings.ints("functions");
+            let function = message.function();
+            let mut steps = Vec::new();
+            if !listed.is_empty() && !listed.contains(&i64::from(function)) {
+                steps.push(format!("add {function} to `functions` in {table}"));
+            }
+            Change { steps, sentence: copied }
+        }
+        Reason::IdentityNotAllowed | Reason::AddressNotAllowed | Reason::ValueNotAllowed => {
+            Change { steps: Vec::new(), sentence: copied }
+        }
+        Reason::StepNotAllowed => by_rule(rule, "send it in smaller steps, or widen the step of"),
+        Reason::ConditionNotMet => by_rule(rule, "bring the process to what `when` asks for, or change"),
+        Reason::OutsideSchedule => by_rule(rule, "wait for the schedule, or change"),
+        Reason::RateLimited => by_rule(rule, "wait, or raise the rate of"),
+        Reason::DirectionNotAllowed
+        | Reason::IdentityUnknown
+        | Reason::SourceNotAllowed
+        | Reason::NoGrant
+        | Reason::GrantExpired
+        | Reason::GrantRevoked
+        | Reason::ScanLimited
+        | Reason::Malformed
+        | Reason::LengthMismatch
+        | Reason::NotCanonical
+        | Reason::UnknownProtocol
+        | Reason::UnsolicitedResponse
+        | Reason::ResponseMismatch
+        | Reason::DuplicateId
+        | Reason::RequestTimeout
+        | Reason::FrameTimeout
+        | Reason::TooManyPending
+        | Reason::KillSwitch
+        | Reason::Island
+        | Reason::SessionLimit
+        | Reason::SessionConflict
+        | Reason::UpstreamUnavailable
+        | Reason::PolicyChanged
+        | Reason::InternalError => only("no rule decides this".to_owned()),
+    }
+}
+
+/// The refused deed's own sentence: as a rule it allows that deed and nothing else.
+fn copy(conduit: &Conduit, who: &Who, message: &Message<'_>, denied: &Denied) -> Option<String> {
+    let grammar = conduit.protocol.grammar();
+    let sentences = deeds_of(who, message);
+    let sentence: &Sentence = sentences.get(usize::from(denied.deed))?;
+    Some(numbered(sentence, grammar, addressing(conduit)))
+}
+
+fn only(step: String) -> Change {
+    Change { steps: vec![step], sentence: None }
+}
+
+fn by_rule(rule: Option<&Rule>, what: &str) -> Change {
+    only(match rule {
+        Some(rule) => format!("{what} {:?} at {}", rule.text, rule.place),
+        None => format!("{what} the rule that covers it"),
+    })
+}
