@@ -1,26 +1,39 @@
 //! What did the operator ask for, and does it make sense?
 //!
 //! ```text
-//! keys       the one key table: checks, JSON schema, reference
-//! read       TOML files -> spanned values, all faults of all files at once
-//! plan       what the gateway runs from: names resolved, nothing optional that is not optional
-//! finding    a fault or warning: code, place, help; text like section 6 of language.md, or JSON
+//! keys       the one key table: checks, JSON schema, reference, what is not served yet
+//! read       TOML files -> one merged table of values with places, checked against the key table
+//! build      the checked table -> the plan: names resolved, defaults filled in, what does not fit told
+//! plan       what the gateway runs from
+//! lint       what is served, and probably not what was meant
+//! gaps       reads that go past what is allowed between two blocks
+//! series     how many metric series a site has
+//! fault      a fault on its way: a place in the files
+//! finding    a fault or warning for people and machines
 //! ```
 
+mod build;
+mod fault;
 pub mod finding;
+pub mod keys;
 pub mod plan;
+mod read;
 
 use std::path::Path;
 
+pub use keys::{not_served, reference, schema};
+
+use fault::{Faults, Source};
 use finding::Finding;
 use plan::Site;
+use read::Merged;
 
 /// A configuration that loaded without an error.
 #[derive(Debug)]
 pub struct Loaded {
     /// The plan.
     pub site: Site,
-    /// Warnings and SL-T gaps, in file order.
+    /// Warnings, in file order.
     pub warnings: Vec<Finding>,
 }
 
@@ -30,6 +43,33 @@ pub struct Loaded {
 /// # Errors
 /// Every fault of every file, sorted by file and place; warnings included after them.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Finding>> {
-    let _ = path;
-    todo!()
+    let mut faults = Faults::default();
+    let merged = read::file(path, &mut faults);
+    understand(&merged, faults)
 }
+
+/// The same for a text at hand: a main file `sluicegate.toml` in `dir`. Relative paths and includes start from `dir`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_str(text: &str, dir: &Path) -> Result<Loaded, Vec<Finding>> {
+    let mut faults = Faults::default();
+    let main = Source { name: "sluicegate.toml".into(), dir: dir.to_path_buf(), text: text.into() };
+    let merged = read::merge(main, &mut faults);
+    understand(&merged, faults)
+}
+
+/// A file that is not TOML ends it: what else would be told would be echoes of that.
+fn understand(merged: &Merged, mut faults: Faults) -> Result<Loaded, Vec<Finding>> {
+    if faults.unread() {
+        return Err(faults.findings(&merged.sources));
+    }
+    read::check::check(&merged.root, &mut faults);
+    let site = build::site(merged, &mut faults);
+    let refused = faults.refused();
+    let findings = faults.findings(&merged.sources);
+    if refused { Err(findings) } else { Ok(Loaded { site, warnings: findings }) }
+}
+
+#[cfg(test)]
+mod tests;

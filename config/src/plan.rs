@@ -405,14 +405,6 @@ pub struct Window {
     pub to: u16,
 }
 
-impl Schedule {
-    /// Whether it holds at this wall-clock time (a skipped hour never occurs, a repeated one counts twice).
-    pub fn holds(&self, at: jiff::civil::DateTime) -> bool {
-        let _ = at;
-        todo!()
-    }
-}
-
 /// `[audit]`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

@@ -39,6 +39,12 @@ pub enum Kind {
     Duration,
     /// A token bucket such as `100/s burst 20`.
     Rate,
+    /// A token bucket of bytes such as `4MiB/s`.
+    ByteRate,
+    /// A number with at most one decimal, in tenths, inclusive: `3` and `3.5` are 30 and 35.
+    Tenths(u8, u8),
+    /// A string or a list of strings.
+    OneOrTexts,
     /// A list of integers within these bounds.
     Ints(i64, i64),
     /// A list of strings.

@@ -1,0 +1,169 @@
+//! What is wrong, said by a place in the files that were read?
+
+use std::{ops::Range, path::PathBuf, sync::Arc};
+
+use crate::finding::{Finding, Place, Severity, codes, line_column};
+
+/// A place in one of the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct At {
+    /// The file's place in [`Sources`].
+    pub(crate) file: usize,
+    /// Bytes of its text.
+    pub(crate) span: Range<usize>,
+}
+
+/// One file.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// As the operator named it.
+    pub(crate) name: PathBuf,
+    /// What relative paths in it start from.
+    pub(crate) dir: PathBuf,
+    /// Its text.
+    pub(crate) text: Arc<str>,
+}
+
+/// The files that were read, the main one first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources(pub(crate) Vec<Source>);
+
+/// A fault or warning on its way to becoming a [`Finding`].
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    code: &'static str,
+    message: String,
+    places: Vec<(At, String)>,
+    help: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// All faults and warnings of all files.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+impl Sources {
+    /// The file that `at` lies in.
+    pub(crate) fn of(&self, at: &At) -> Option<&Source> {
+        self.0.get(at.file)
+    }
+
+    /// `file:line`.
+    pub(crate) fn place(&self, at: &At) -> String {
+        self.of(at).map_or_else(String::new, |source| {
+            format!("{}:{}", source.name.display(), line_column(&source.text, at.span.start).0)
+        })
+    }
+
+    /// A path as written at `at`, made relative to its file's directory.
+    pub(crate) fn resolve(&self, path: &str, at: &At) -> PathBuf {
+        self.of(at).map_or_else(|| PathBuf::from(path), |source| source.dir.join(path))
+    }
+
+    fn finding(&self, fault: Fault) -> Finding {
+        let place = |(at, label): (At, String)| {
+            let source = self.of(&at)?;
+            Some(Place { file: source.name.clone(), source: Arc::clone(&source.text), span: at.span, label })
+        };
+        Finding {
+            severity: fault.severity(),
+            code: fault.code,
+            message: fault.message,
+            places: fault.places.into_iter().filter_map(place).collect(),
+            help: fault.help,
+            notes: fault.notes,
+        }
+    }
+}
+
+impl Fault {
+    /// A fault; its code says how bad it is. `label` stands under the span.
+    pub(crate) fn new(code: &'static str, at: &At, message: impl Into<String>, label: impl Into<String>) -> Self {
+        let places = vec![(at.clone(), label.into())];
+        Self { code, message: message.into(), places, help: Vec::new(), notes: Vec::new() }
+    }
+
+    /// A fault without a place.
+    pub(crate) fn nowhere(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), places: Vec::new(), help: Vec::new(), notes: Vec::new() }
+    }
+
+    /// What to write instead.
+    pub(crate) fn help(mut self, help: impl Into<Option<String>>) -> Self {
+        self.help.extend(help.into());
+        self
+    }
+
+    /// What else is worth knowing.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// Another place that has to do with it.
+    pub(crate) fn also(mut self, at: &At, label: impl Into<String>) -> Self {
+        self.places.push((at.clone(), label.into()));
+        self
+    }
+
+    fn severity(&self) -> Severity {
+        if self.code.starts_with('W') { Severity::Warning } else { Severity::Error }
+    }
+
+    fn order(&self) -> (Severity, usize, usize) {
+        let (file, byte) = self.places.first().map_or((0, 0), |(at, _)| (at.file, at.span.start));
+        (self.severity(), file, byte)
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.code == other.code && self.places == other.places && self.message == other.message
+    }
+}
+
+impl Faults {
+    /// Adds one.
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    /// Whether the configuration is refused.
+    pub(crate) fn refused(&self) -> bool {
+        self.0.iter().any(|one| one.severity() == Severity::Error)
+    }
+
+    /// Whether a file could not be read or is not TOML.
+    pub(crate) fn unread(&self) -> bool {
+        self.0.iter().any(|one| one.code == codes::UNREADABLE || one.code == codes::SYNTAX)
+    }
+
+    /// How many faults refuse it.
+    pub(crate) fn refusals(&self) -> usize {
+        self.0.iter().filter(|one| one.severity() == Severity::Error).count()
+    }
+
+    /// Errors first, each kind in the order of the files; what was found twice (a shared rule) is told once.
+    pub(crate) fn findings(mut self, sources: &Sources) -> Vec<Finding> {
+        self.0.sort_by_key(Fault::order);
+        let mut told: Vec<Fault> = Vec::with_capacity(self.0.len());
+        for fault in self.0 {
+            let order = fault.order();
+            if !told.iter().rev().take_while(|one| one.order() == order).any(|one| one.same(&fault)) {
+                told.push(fault);
+            }
+        }
+        told.into_iter().map(|fault| sources.finding(fault)).collect()
+    }
+}
+
+/// `help: did you mean ...` where one of `known` is near to `word`.
+pub(crate) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    nearest(word, known).map(|near| format!("did you mean `{near}`?"))
+}
+
+fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    // A third of the letters may differ: enough for a slip, too little for another word.
+    let word = word.get(..64).unwrap_or(word);
+    let far = (word.chars().count() / 3).max(1);
+    let distance = |one: &str| strsim::damerau_levenshtein(word, one);
+    known.into_iter().map(|one| (distance(one), one)).filter(|(d, _)| *d <= far).min().map(|(_, one)| one)
+}

@@ -1,0 +1,130 @@
+//! Which tables and keys does the configuration take, and what do they mean?
+//!
+//! One table is the truth for the checks, the JSON schema, the reference and the list of what is not served yet.
+//!
+//! ```text
+//! tables     every table and key of the language, served or not
+//! schema     the same as JSON schema, for editors
+//! reference  the same as a page
+//! ```
+
+use std::borrow::Cow;
+
+use sluicegate_proto::{keys::KeySpec, protocol::Protocol};
+
+mod reference;
+mod schema;
+mod tables;
+
+pub use reference::reference;
+pub use schema::schema;
+
+/// How often a table may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Once: `[site]`.
+    One,
+    /// Once a name: `[zones.NAME]`.
+    Named,
+    /// As a list: `[[tests]]`.
+    Each,
+}
+
+/// One table of the configuration.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Its path, with `*` for a name: `conduits.*.limits`; empty for the root.
+    pub path: Cow<'static, str>,
+    /// How often it may stand.
+    pub shape: Shape,
+    /// Its keys.
+    pub keys: &'static [KeySpec],
+    /// `false`: known, refused by name.
+    pub served: bool,
+    /// One line for the reference.
+    pub doc: &'static str,
+}
+
+/// A word or form of a key that is known but not served yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnservedWord {
+    /// The table's path.
+    pub(crate) table: &'static str,
+    /// The key.
+    pub(crate) key: &'static str,
+    /// The word, or the start of the text where it ends with a colon.
+    pub(crate) word: &'static str,
+}
+
+/// Every table, those of the protocols included.
+pub fn tables() -> Vec<TableSpec> {
+    let of_protocol = |protocol: &Protocol| TableSpec {
+        path: format!("conduits.*.{protocol}").into(),
+        shape: Shape::One,
+        keys: protocol.keys(),
+        served: true,
+        doc: "The protocol's own keys.",
+    };
+    tables::TABLES.iter().cloned().chain(Protocol::ALL.iter().map(of_protocol)).collect()
+}
+
+/// What the language knows and this version refuses by name: tables, keys (`site.watch`), words
+/// (`listeners.transport=quic`). A list that only shrinks.
+pub fn not_served() -> Vec<String> {
+    let plain = |path: &str| path.replace(".*", "").replace("[]", "");
+    let mut list = Vec::new();
+    for table in tables() {
+        let path = plain(&table.path);
+        if !table.served {
+            list.push(path);
+            continue;
+        }
+        list.extend(table.keys.iter().filter(|key| !key.served).map(|key| format!("{path}.{}", key.key)));
+    }
+    for one in tables::UNSERVED_WORDS {
+        list.push(format!("{}.{}={}", plain(one.table), one.key, one.word));
+    }
+    for protocol in Protocol::ALL {
+        let objects = protocol.grammar().objects.iter().filter(|one| !one.served);
+        list.extend(objects.map(|one| format!("{protocol}: {}", one.word)));
+    }
+    list.sort();
+    list.dedup();
+    list
+}
+
+/// The unserved word that `text` is, under `key` of the table at `path`.
+pub(crate) fn unserved_word(path: &str, key: &str, text: &str) -> Option<&'static UnservedWord> {
+    let is = |one: &&UnservedWord| match one.word.strip_suffix(':') {
+        Some(_) => text.starts_with(one.word),
+        None => text == one.word,
+    };
+    tables::UNSERVED_WORDS.iter().filter(|one| one.table == path && one.key == key).find(is)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_and_no_table_is_told_twice() {
+        let all = tables();
+        for table in &all {
+            assert_eq!(all.iter().filter(|one| one.path == table.path).count(), 1, "{}", table.path);
+            for key in table.keys {
+                assert_eq!(table.keys.iter().filter(|one| one.key == key.key).count(), 1, "{}", key.key);
+                let child = format!("{}.{}", table.path, key.key);
+                assert!(all.iter().all(|one| one.path != child), "{child} is both a key and a table");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unserved_word_belongs_to_a_key_that_is_there() {
+        for one in tables::UNSERVED_WORDS {
+            let all = tables();
+            let table = all.iter().find(|table| table.path == one.table).expect("the table is there");
+            assert!(table.keys.iter().any(|key| key.key == one.key && key.served), "{}.{}", one.table, one.key);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What stands in the files, all of them together?
+//!
+//! ```text
+//! include    include patterns -> files
+//! tree       TOML -> values with places
+//! here       main file + includes -> one merged table; duplicates name both places
+//! check      the merged table against the key table
+//! scalar     texts -> durations, rates, networks, addresses
+//! ```
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+use toml::de::DeTable;
+
+use crate::{
+    fault::{At, Fault, Faults, Source, Sources},
+    finding::codes,
+};
+
+pub(crate) mod check;
+mod include;
+pub(crate) mod scalar;
+pub(crate) mod tree;
+
+use tree::{Entry, Table, Value};
+
+/// More than any plant has conduits in files of their own; a pattern that goes astray stops here.
+const MAX_FILES: usize = 1024;
+/// A thousand times the configuration of a large site.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// All files, merged.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// The files.
+    pub(crate) sources: Sources,
+    /// What they say together.
+    pub(crate) root: Table,
+    /// SHA-256 over all of them, each with its length before it.
+    pub(crate) hash: String,
+}
+
+/// Reads the main file and all that it includes. A file that cannot be read or is not TOML is told, and the rest is read
+/// all the same.
+pub(crate) fn file(path: &Path, faults: &mut Faults) -> Merged {
+    let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    match text_of(path) {
+        Ok(text) => merge(Source { name: path.to_path_buf(), dir, text: text.into() }, faults),
+        Err(cause) => {
+            let message = format!("cannot read {}: {cause}", path.display());
+            faults.add(Fault::nowhere(codes::UNREADABLE, message));
+            Merged { sources: Sources::default(), root: Table::default(), hash: String::new() }
+        }
+    }
+}
+
+/// The same for a main file whose text is at hand.
+pub(crate) fn merge(main: Source, faults: &mut Faults) -> Merged {
+    let mut reading = Reading::default();
+    reading.seen.insert(identity_of(&main.name));
+    reading.waiting.push_back((main, None));
+    while let Some((source, named_at)) = reading.waiting.pop_front() {
+        reading.take(source, named_at.as_ref(), faults);
+    }
+    let hash = hash(&reading.sources);
+    Merged { sources: reading.sources, root: reading.root, hash }
+}
+
+#[derive(Debug, Default)]
+struct Reading {
+    sources: Sources,
+    root: Table,
+    waiting: VecDeque<(Source, Option<At>)>,
+    /// Files already named: one file is read once, so includes cannot run in a circle.
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Reading {
+    fn take(&mut self, source: Source, named_at: Option<&At>, faults: &mut Faults) {
+        let file = self.sources.0.len();
+        let text = Arc::clone(&source.text);
+        let dir = source.dir.clone();
+        self.sources.0.push(source);
+        let (parsed, broken) = DeTable::parse_recoverable(&text);
+        for error in &broken {
+            let at = At { file, span: error.span().unwrap_or(0..0) };
+            faults.add(Fault::new(codes::SYNTAX, &at, error.message(), "here"));
+        }
+        let mut table = Table::of(file, parsed.get_ref());
+        if named_at.is_some() {
+            included_schema(&mut table, faults);
+        }
+        self.follow(&table, &dir, faults);
+        join(&mut self.root, table, 0, faults);
+    }
+
+    fn follow(&mut self, table: &Table, dir: &Path, faults: &mut Faults) {
+        let Some(site) = table.table("site") else { return };
+        for (pattern, at) in site.texts("include") {
+            match include::expand(pattern, dir) {
+                Ok(files) => files.iter().for_each(|path| self.enqueue(path, at, faults)),
+                Err(fault) => faults.add(
+                    Fault::new(codes::INCLUDE, at, format!("this include cannot be followed: {fault}"), "named here")
+                        .help("name a file, or a pattern such as conduits.d/*.toml".to_owned()),
+                ),
+            }
+        }
+    }
+
+    fn enqueue(&mut self, path: &Path, at: &At, faults: &mut Faults) {
+        if !self.seen.insert(identity_of(path)) {
+            return;
+        }
+        if self.seen.len() > MAX_FILES {
+            if self.seen.len() == MAX_FILES + 1 {
+                let message = format!("more than {MAX_FILES} files are included");
+                faults.add(Fault::new(codes::TOO_MUCH, at, message, "the last one named here"));
+            }
+            return;
+        }
+        match text_of(path) {
+            Ok(text) => {
+                let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                let source = Source { name: path.to_path_buf(), dir, text: text.into() };
+                self.waiting.push_back((source, Some(at.clone())));
+            }
+            Err(cause) => {
+                let message = format!("cannot read {}: {cause}", path.display());
+                faults.add(Fault::new(codes::INCLUDE, at, message, "included here"));
+            }
+        }
+    }
+}
+
+/// An included file may say `schema = 1` too; it is not a duplicate.
+fn included_schema(table: &mut Table, faults: &mut Faults) {
+    let Some(place) = table.entries.iter().position(|one| one.key == "schema") else { return };
+    let entry = table.entries.remove(place);
+    if !matches!(entry.node.value, Value::Int(1)) {
+        faults.add(Fault::new(codes::SCHEMA, &entry.node.at, "this schema is not known", "must be 1"));
+    }
+}
+
+/// Adds the entries of `from` to `to`. Tables such as `[site]` and `[zones]` are joined (their entries are the things
+/// that may not stand twice), lists of tables follow one another, and `include` may stand in every file.
+fn join(to: &mut Table, from: Table, depth: u8, faults: &mut Faults) {
+    for entry in from.entries {
+        match to.entries.iter_mut().find(|one| one.key == entry.key) {
+            None => to.entries.push(entry),
+            Some(first) => join_entry(first, entry, depth, faults),
+        }
+    }
+}
+
+fn join_entry(first: &mut Entry, second: Entry, depth: u8, faults: &mut Faults) {
+    let lists = depth == 0 || (depth == 1 && first.key == "sinks");
+    match (&mut first.node.value, second.node.value) {
+        (Value::Table(to), Value::Table(from)) if depth == 0 => join(to, from, 1, faults),
+        (Value::List(to), Value::List(from)) if lists || first.key == "include" => to.extend(from),
+        _ => faults.add(
+            Fault::new(codes::DUPLICATE, &second.at, format!("`{}` is defined twice", first.key), "defined again here")
+                .also(&first.at, "first defined here"),
+        ),
+    }
+}
+
+/// One file under several names is one file.
+fn identity_of(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    // Bounded by what is read and not by the length that is told: a pipe or a device tells none.
+    let read = std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > MAX_BYTES {
+        return Err(std::io::Error::other(format!("it is larger than {MAX_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
+fn hash(sources: &Sources) -> String {
+    let mut hash = Sha256::new();
+    for source in &sources.0 {
+        hash.update((source.text.len() as u64).to_be_bytes());
+        hash.update(source.text.as_bytes());
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
