@@ -10,6 +10,7 @@ use socket2::SockRef;
 
 mod device;
 mod gate;
+mod process;
 
 use device::Device;
 use gate::{Gate, answer, ask, request, wait_for};

@@ -72,7 +72,10 @@ pub fn run(loaded: Loaded) -> Result<(), RunError> {
     let runtime = tasks::small_runtime()?;
     let served = runtime.block_on(serve(parts));
     // Last of all: the record of the stop itself is to be on disk and signed.
-    thread.stop(AUDIT_STOP);
+    let lost = thread.stop(AUDIT_STOP);
+    if lost > 0 {
+        say(&format!("stopped: {lost} audit records did not reach the disk"));
+    }
     served
 }
 

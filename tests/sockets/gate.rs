@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -54,10 +54,8 @@ impl Gate {
     }
 
     fn with(upstream: &str, more: &str, transport: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        make_pki(dir.path());
-        std::fs::write(dir.path().join("sluicegate.toml"), config(upstream, more, transport)).expect("written");
-        let loaded = match sluicegate_config::load(&dir.path().join("sluicegate.toml")) {
+        let (dir, file) = plant(upstream, more, transport);
+        let loaded = match sluicegate_config::load(&file) {
             Ok(loaded) => loaded,
             Err(faults) => panic!("{}", faults.iter().map(|one| one.render(false)).collect::<String>()),
         };
@@ -87,33 +85,12 @@ impl Gate {
 
     /// A client with a certificate or without, that asks for `sni`.
     pub fn client_as(&self, name: Option<&str>, sni: &str) -> Client {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate(&self.dir().join("plant.crt"))).expect("a root");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("TLS 1.3")
-            .with_root_certificates(roots);
-        let config = match name {
-            None => builder.with_no_client_auth(),
-            Some(name) => {
-                let chain = CertificateDer::pem_file_iter(self.dir().join(format!("{name}.crt"))).expect("a file");
-                let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");
-                let key = PrivateKeyDer::from_pem_file(self.dir().join(format!("{name}.key"))).expect("a key");
-                builder.with_client_auth_cert(chain, key).expect("they fit")
-            }
-        };
-        let name = ServerName::try_from(sni.to_owned()).expect("a name");
-        let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
-        StreamOwned::new(connection, self.connect())
+        client(self.dir(), self.address, name, sni)
     }
 
     /// A bare connection.
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the gate listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.set_nodelay(true).expect("no delay");
-        stream
+        connect(self.address).expect("the gate listens")
     }
 
     /// Waits for a record.
@@ -162,6 +139,46 @@ impl Drop for Gate {
     fn drop(&mut self) {
         self.stop(&[Stage::Severed]);
     }
+}
+
+/// A directory with a plant's certificates and a configuration.
+pub fn plant(upstream: &str, more: &str, transport: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    make_pki(dir.path());
+    let file = dir.path().join("sluicegate.toml");
+    std::fs::write(&file, config(upstream, more, transport)).expect("written");
+    (dir, file)
+}
+
+/// A client with a certificate of `dir` or without, that asks for `sni`.
+pub fn client(dir: &Path, address: SocketAddr, name: Option<&str>, sni: &str) -> Client {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(&dir.join("plant.crt"))).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_root_certificates(roots);
+    let config = match name {
+        None => builder.with_no_client_auth(),
+        Some(name) => {
+            let chain = CertificateDer::pem_file_iter(dir.join(format!("{name}.crt"))).expect("a file");
+            let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");
+            let key = PrivateKeyDer::from_pem_file(dir.join(format!("{name}.key"))).expect("a key");
+            builder.with_client_auth_cert(chain, key).expect("they fit")
+        }
+    };
+    let name = ServerName::try_from(sni.to_owned()).expect("a name");
+    let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
+    StreamOwned::new(connection, connect(address).expect("the gate listens"))
+}
+
+/// A bare connection.
+pub fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Waits until something is so.
