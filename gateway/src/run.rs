@@ -125,6 +125,9 @@ fn started(parts: &Parts, gateway: &Gateway) {
     for (name, address) in &gateway.listeners {
         say(&format!("listening listener={name} address={address}"));
     }
+    if let Some(asked) = notify::watchdog().filter(|asked| *asked < seconds::LOOK * 2) {
+        tracing::warn!(?asked, "WatchdogSec is shorter than a second: the service manager will kill a healthy gateway");
+    }
     let status = format!("serving {} conduits on {} listeners", parts.site.conduits.len(), gateway.listeners.len());
     say(&status);
     notify::ready(&status);

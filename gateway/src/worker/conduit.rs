@@ -12,10 +12,7 @@ use std::{
 };
 
 use sluicegate_config::plan::{Conduit, ConduitId, Site};
-use sluicegate_proto::{
-    time::{Mono, Now},
-    vocab::Cause,
-};
+use sluicegate_proto::{time::Now, vocab::Cause};
 
 use super::{PolicySnapshot, Seed, Shared, Signal, clock::mono};
 use crate::{
@@ -41,7 +38,6 @@ pub(crate) struct Cell {
     generation: cell::Cell<u64>,
     epoch: cell::Cell<u64>,
     timer: Signal,
-    armed: cell::Cell<Option<Mono>>,
 }
 
 /// A session that was not forgotten yet.
@@ -74,7 +70,6 @@ impl Cell {
             generation: cell::Cell::new(0),
             epoch: cell::Cell::new(policies.epoch),
             timer: Signal::default(),
-            armed: cell::Cell::new(None),
             seed,
         })
     }
@@ -106,7 +101,8 @@ impl Cell {
             match wake {
                 Wake::Session(key) => self.wake_session(key),
                 Wake::Link(key) => self.wake_link(key),
-                Wake::Timer => self.wake_timer(),
+                // The engine knows what the timer waits for, and speaks only of what is earlier.
+                Wake::Timer => self.timer.raise(),
             }
         }
         out
@@ -234,18 +230,6 @@ impl Cell {
         }
     }
 
-    fn wake_timer(&self) {
-        let due = self.ask(Engine::deadline);
-        let sooner = match (due, self.armed.get()) {
-            (Some(due), Some(armed)) => due < armed,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if sooner {
-            self.timer.raise();
-        }
-    }
-
     /// Starts the task that ticks the engine at its deadlines.
     pub(crate) fn start_timer(self: &Rc<Self>) {
         let severed = Rc::clone(self);
@@ -258,7 +242,6 @@ impl Cell {
     async fn keep_time(self: Rc<Self>) {
         loop {
             let due = self.ask(Engine::deadline);
-            self.armed.set(due);
             match due {
                 None => self.timer.wait().await,
                 Some(due) => {

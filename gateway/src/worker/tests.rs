@@ -82,6 +82,20 @@ async fn session(cell: &Rc<Cell>, policies: &PolicySnapshot) -> TcpStream {
     client.expect("connected")
 }
 
+/// What an idle session costs besides its socket, its TLS state and its engine's entry.
+#[test]
+fn a_session_task_holds_no_buffer() {
+    let runtime = tasks::small_runtime().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let (cell, policies, _memory) = cell();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        let opened = cell.open(peer(stream.local_addr().expect("bound")), &policies).expect("a session");
+        let size = size_of_val(&session::serve(Rc::clone(&cell), opened, PeerIo::Tcp(stream)));
+        assert!(size <= 1024, "{size} bytes");
+    });
+}
+
 #[test]
 fn a_panic_severs_the_sessions_of_its_conduit_and_the_next_session_starts_afresh() {
     let runtime = tasks::small_runtime().expect("a runtime");
