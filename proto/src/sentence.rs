@@ -16,6 +16,8 @@ mod print;
 #[cfg(test)]
 mod roundtrip;
 #[cfg(test)]
+mod slips;
+#[cfg(test)]
 mod tests;
 mod value;
 
@@ -162,7 +164,7 @@ pub enum Num {
 pub enum ValueSet {
     /// Numbers and inclusive ranges that every element must fit.
     Each(Vec<(Num, Num)>),
-    /// One value per element, in order; the deed must be exactly that long.
+    /// One value per element, in order; the deed must be exactly that long. Empty: the write that sets nothing.
     Positional(Vec<Num>),
 }
 
@@ -357,11 +359,16 @@ impl Sentence {
     /// The canonical text: zero-based, clauses in the order of the grammar, one space between words.
     /// `parse(print(s), ZeroBased) == s` for every sentence, and `print` is its own fixpoint.
     pub fn print(&self, grammar: &Grammar) -> String {
-        print::sentence(self, grammar)
+        print::sentence(self, grammar, Addressing::ZeroBased)
+    }
+
+    /// The same text with its addresses as an operator's `addressing` has them: what to copy into a configuration.
+    pub fn print_in(&self, grammar: &Grammar, addressing: Addressing) -> String {
+        print::sentence(self, grammar, addressing)
     }
 
     /// The sentence of a deed: exact unit, range, values and function, so that a rule copied from it allows that deed
-    /// and none with other values.
+    /// and none with other values. A write that sets nothing (an empty mask) has the empty list, `= []`.
     pub fn of_deed(who: Option<&str>, deed: &crate::deed::Deed<'_>) -> Self {
         print::of_deed(who, deed)
     }

@@ -24,7 +24,7 @@ const RULES: &str = r#"
   "any read holding 0-199",
   "operator write holding 0-49",
   "operator write holding 100-109 step 10 up or to 0 via 6",
-  "operator write holding 110 max 5/min via 6",
+  "operator write holding 110 via 6 max 5/min",
   "operator write holding 120 = 0 always",
 "#;
 const WIDE: &str = r#""operator write holding 50-99","#;

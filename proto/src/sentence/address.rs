@@ -26,6 +26,17 @@ impl Addressing {
         }
     }
 
+    /// A range of `object` as the operator writes it.
+    pub(super) fn write_range(self, object: &ObjectSpec, (first, last): (u32, u32)) -> String {
+        if self.applies(object) && first != last {
+            format!("{}-{}", self.write(object, first), self.write(object, last))
+        } else if self.applies(object) {
+            self.write(object, first)
+        } else {
+            show_range(object.index, first, last)
+        }
+    }
+
     fn applies(self, object: &ObjectSpec) -> bool {
         match self {
             Self::ZeroBased => false,

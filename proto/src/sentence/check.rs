@@ -34,7 +34,8 @@ pub(super) fn check(
     check.form(form);
     check.when();
     if let (Some(class), Some(object)) = (draft.class, draft.object)
-        && let Some(spec) = grammar.object(object.is)
+        // One that is not served has said all that there is to say.
+        && let Some(spec) = grammar.object(object.is).filter(|spec| spec.served)
     {
         let on = On { class, object, spec, addressing };
         if check.class(&on) {
@@ -151,13 +152,9 @@ impl Check<'_> {
     fn overlaps(&mut self, on: &On<'_>) {
         if let Some((later, earlier)) = overlap(&self.draft.ranges) {
             let show = |range: (u32, u32)| {
-                let text = show_range(on.spec.index, range.0, range.1);
-                if on.addressing == Addressing::ZeroBased {
-                    text
-                } else {
-                    let (first, last) = (on.addressing.write(on.spec, range.0), on.addressing.write(on.spec, range.1));
-                    format!("{first}-{last} (zero-based {text})")
-                }
+                let (text, zero_based) =
+                    (on.addressing.write_range(on.spec, range), show_range(on.spec.index, range.0, range.1));
+                if text == zero_based { text } else { format!("{text} (zero-based {zero_based})") }
             };
             let label = format!("{} overlaps {}", show(later.is), show(earlier.is));
             self.conflict(later.at, "ranges overlap", label, "write every index once");
@@ -225,7 +222,8 @@ impl Check<'_> {
         let each = if let Holds::Number(format) = holds { format.registers() } else { 1 };
         let elements = length(range.is).checked_div(each).unwrap_or(0);
         let listed = values.items.len();
-        if usize::try_from(elements) != Ok(listed) {
+        // `[]` is a write that sets nothing.
+        if listed != 0 && usize::try_from(elements) != Ok(listed) {
             let message = format!("{listed} values for {elements} elements");
             self.conflict(
                 values.at,

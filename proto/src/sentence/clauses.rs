@@ -234,7 +234,8 @@ impl Parser<'_> {
 
     fn values(&mut self, equals: Span) -> Result<DraftValues, SentenceFault> {
         let positional = self.sign(Kind::Open);
-        let items = self.list("a value", if positional { &position } else { &value });
+        let empty = positional && self.peek().is_some_and(|token| token.kind == Kind::Close);
+        let items = if empty { Vec::new() } else { self.list("a value", if positional { &position } else { &value }) };
         if positional && !self.sign(Kind::Close) {
             let at = self.behind();
             return Err(at.fault(FaultKind::Missing, "`]` is missing", "the list ends here", "close it with `]`"));

@@ -8,23 +8,27 @@ use alloc::{
 };
 
 use super::{
-    Grammar, Index, Num, Per, Sentence, StepClause, StepDirection, ValueSet,
+    Addressing, Element, Grammar, Index, Num, Per, Sentence, StepClause, StepDirection, ValueSet,
     address::{show_code, show_range},
 };
-use crate::deed::{Deed, ObjectId, Values};
+use crate::{
+    deed::{Deed, ObjectId, Values},
+    vocab::Class,
+};
 
 /// The canonical text: one blank between words, `, ` between items, all in the order of the clauses.
-pub(super) fn sentence(one: &Sentence, grammar: &Grammar) -> String {
+pub(super) fn sentence(one: &Sentence, grammar: &Grammar, addressing: Addressing) -> String {
     let mut out = Line(String::new());
     out.maybe(one.who.as_deref());
     out.word(one.class.as_str());
-    subject(one, grammar, &mut out);
-    if let Some(values) = &one.values {
+    subject(one, grammar, addressing, &mut out);
+    let carries = grammar.object(one.object).is_none_or(|object| object.element != Element::None);
+    if let Some(values) = one.values.as_ref().filter(|_| carries) {
         out.word("=");
         out.word(&set(values));
     }
     if let Some(step) = &one.step {
-        stepping(step, grammar, &mut out);
+        stepping(step, grammar, addressing, &mut out);
     }
     if let Some(value_type) = one.value_type {
         out.word("as");
@@ -38,12 +42,13 @@ pub(super) fn sentence(one: &Sentence, grammar: &Grammar) -> String {
     }
     out.flag(one.exactly, "exactly");
     out.flag(one.select_first, "select-first");
-    limits(one, grammar, &mut out);
+    limits(one, grammar, addressing, &mut out);
     out.flag(one.always, "always");
     out.0
 }
 
-/// The sentence of a deed. An object without index has the index 0 here, which `sentence` leaves out.
+/// The sentence of a deed. What its object cannot have, the index 0 of `device-id` or the
+/// empty list of a `function`, stands here all the same and `sentence` leaves it out.
 pub(super) fn of_deed(who: Option<&str>, deed: &Deed<'_>) -> Sentence {
     let value = |i| {
         let raw = deed.values.get(i)?;
@@ -61,6 +66,8 @@ pub(super) fn of_deed(who: Option<&str>, deed: &Deed<'_>) -> Sentence {
         bit: deed.bit,
         units: vec![(deed.unit, deed.unit)],
         values: match values.as_slice() {
+            // A mask that touches no bit: without a list, the copied rule would admit every value.
+            [] if matches!(deed.class, Class::Write | Class::Control) => Some(ValueSet::Positional(Vec::new())),
             [] => None,
             [only] => Some(ValueSet::Each(vec![(*only, *only)])),
             _ => Some(ValueSet::Positional(values)),
@@ -106,11 +113,10 @@ impl Line {
     }
 }
 
-fn subject(one: &Sentence, grammar: &Grammar, out: &mut Line) {
-    let kind = grammar.object(one.object).map_or(Index::Number { max: u32::MAX }, |object| object.index);
+fn subject(one: &Sentence, grammar: &Grammar, addressing: Addressing, out: &mut Line) {
     out.word(object(one.object, grammar));
-    if kind != Index::None && !one.ranges.is_empty() {
-        out.list(one.ranges.iter().map(|(first, last)| show_range(kind, *first, *last)));
+    if let Some(spec) = grammar.object(one.object).filter(|spec| spec.index != Index::None && !one.ranges.is_empty()) {
+        out.list(one.ranges.iter().map(|range| addressing.write_range(spec, *range)));
     }
     if let Some(bit) = one.bit {
         out.word("bit");
@@ -123,7 +129,7 @@ fn subject(one: &Sentence, grammar: &Grammar, out: &mut Line) {
     }
 }
 
-fn stepping(step: &StepClause, grammar: &Grammar, out: &mut Line) {
+fn stepping(step: &StepClause, grammar: &Grammar, addressing: Addressing, out: &mut Line) {
     out.word("step");
     out.word(&step.size.to_string());
     out.maybe(step.direction.map(|direction| match direction {
@@ -136,16 +142,14 @@ fn stepping(step: &StepClause, grammar: &Grammar, out: &mut Line) {
     }
     if let Some((id, address)) = step.from {
         out.word("from");
-        out.word(object(id, grammar));
-        out.word(&address.to_string());
+        point(id, address, grammar, addressing, out);
     }
 }
 
-fn limits(one: &Sentence, grammar: &Grammar, out: &mut Line) {
+fn limits(one: &Sentence, grammar: &Grammar, addressing: Addressing, out: &mut Line) {
     if let Some(when) = &one.when {
         out.word("when");
-        out.word(object(when.object, grammar));
-        out.word(&when.address.to_string());
+        point(when.object, when.address, grammar, addressing, out);
         out.word("=");
         out.list(when.values.iter().map(range));
     }
@@ -168,6 +172,11 @@ fn limits(one: &Sentence, grammar: &Grammar, out: &mut Line) {
         out.flag(during.not, "not");
         out.word(&during.schedule);
     }
+}
+
+fn point(id: ObjectId, address: u32, grammar: &Grammar, addressing: Addressing, out: &mut Line) {
+    out.word(object(id, grammar));
+    out.maybe(grammar.object(id).map(|spec| addressing.write(spec, address)).as_deref());
 }
 
 fn set(values: &ValueSet) -> String {
