@@ -32,6 +32,7 @@ docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 bench:
+	cargo bench --bench path
 	cargo test --release --test sluicegate-tests -- --ignored bench_ --nocapture
 
 soak:
