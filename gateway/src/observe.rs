@@ -20,5 +20,7 @@ pub mod record;
 pub mod recover;
 pub mod series;
 pub mod site;
+#[cfg(test)]
+mod tests;
 pub mod trail;
 pub mod writer;

@@ -241,7 +241,11 @@ const fn result(event: Event) -> &'static str {
 mod tests {
     use std::sync::Arc;
 
-    use sluicegate_proto::policy::Who;
+    use sluicegate_proto::{
+        policy::Who,
+        protocol::Protocol,
+        sentence::{Addressing, Form},
+    };
 
     use super::*;
     use crate::{
@@ -274,6 +278,12 @@ mod tests {
         (text, value)
     }
 
+    fn message(sentence: &str) -> Stored {
+        let grammar = Protocol::Modbus.grammar();
+        let parsed = Sentence::parse(sentence, Form::Deed, grammar, Addressing::ZeroBased).expect("a sentence");
+        Protocol::Modbus.build(&parsed, 1).expect("a message")
+    }
+
     #[test]
     fn a_denial_has_every_field_of_sr_2_8_and_says_what_it_was() {
         let mut record = Record::new(Event::Denied);
@@ -282,6 +292,7 @@ mod tests {
         record.peer = Some(peer("scada-1", "uri:spiffe://north-pumping/scada-1"));
         record.reason = Some(Reason::ValueNotAllowed);
         record.rule = Some(("r-01234567".into(), "conduits.d/pump.toml:14".into()));
+        record.message = Some(message("write holding 40 = 9999"));
         record.frame = Some(b"frame".to_vec().into());
         let (text, line) = written(record);
         for (field, expected) in [
@@ -300,6 +311,10 @@ mod tests {
         assert_eq!(line["seq"], 7);
         assert_eq!(line["rule"]["id"], "r-01234567");
         assert_eq!(line["frame_sha256"], hex(&sha256(&[b"frame"])));
+        let deed = line["deeds"][0].as_str().expect("a sentence");
+        assert!(deed.starts_with("scada-1 write holding 40") && deed.contains("= 9999"), "{deed}");
+        let copied = Sentence::parse(deed, Form::Rule, Protocol::Modbus.grammar(), Addressing::ZeroBased);
+        assert!(copied.is_ok(), "a printed deed is a rule: {copied:?}");
         assert!(text.ends_with(&format!("\"prev\":\"{}\"}}", hex(&NO_LINE))));
     }
 

@@ -263,9 +263,9 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::observe::trail::{
-        RealDisk,
+    use crate::observe::{
         tests::{queued, shape, verified},
+        trail::RealDisk,
     };
 
     fn open_at(state: &Path) -> (Trail, Found) {

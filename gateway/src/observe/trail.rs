@@ -326,89 +326,19 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicU64, Ordering},
-        },
+        sync::atomic::Ordering,
         time::{Duration, SystemTime},
     };
 
     use super::*;
     use crate::observe::{
-        chain::{NO_LINE, hex},
-        journal::{Seq, Shared},
-        record::{Event, Record},
+        chain::NO_LINE,
+        journal::Seq,
         recover,
-        site::AuditMetrics,
+        tests::{Quota, queued, shape, verified},
     };
-
-    /// A disk of so many bytes; `u64::MAX` and `broken` for one that syncs nothing.
-    #[derive(Clone, Debug, Default)]
-    pub(in crate::observe) struct Quota {
-        pub(in crate::observe) left: Arc<AtomicU64>,
-        pub(in crate::observe) broken: Arc<std::sync::atomic::AtomicBool>,
-    }
-
-    impl Disk for Quota {
-        fn write(&mut self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
-            let left = usize::try_from(self.left.load(Ordering::SeqCst)).unwrap_or(usize::MAX);
-            // As a full disk does: what fits is written, then it fails.
-            file.write_all(&bytes[..bytes.len().min(left)])?;
-            if bytes.len() > left {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.left.fetch_sub(bytes.len() as u64, Ordering::SeqCst);
-            Ok(())
-        }
-        fn sync(&mut self, file: &File) -> io::Result<()> {
-            if self.broken.load(Ordering::SeqCst) { Err(io::Error::other("I/O error")) } else { file.sync_data() }
-        }
-    }
-
-    pub(in crate::observe) fn shape(state: &Path) -> Shape {
-        Shape {
-            dir: state.join("audit"),
-            site: "here".to_owned(),
-            overwrite_oldest: false,
-            file_bytes: FILE_BYTES,
-            total_bytes: TOTAL_BYTES,
-        }
-    }
-
-    pub(in crate::observe) fn queued(notes: &[&str], next: Seq) -> Vec<Queued> {
-        let shared = Shared::new(notes.len(), next, AuditMetrics::detached());
-        for note in notes {
-            let mut record = Record::new(Event::Alarm);
-            record.note = Some((*note).to_owned());
-            shared.push_own(record);
-        }
-        shared.take(usize::MAX, Duration::ZERO).0
-    }
-
-    /// Every line of the trail, each proven to follow the one before it.
-    pub(in crate::observe) fn verified(state: &Path) -> Vec<serde_json::Value> {
-        let mut prev = None;
-        let mut lines = Vec::new();
-        for (_, path) in files(&state.join("audit")).expect("listed") {
-            let text = fs::read_to_string(path).expect("read");
-            assert!(text.is_empty() || text.ends_with('\n'));
-            for line in text.lines() {
-                let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-                let seq = value["seq"].as_u64().expect("a number");
-                let expected = prev.unwrap_or((seq - 1, if seq == 1 { hex(&NO_LINE) } else { claimed(&value) }));
-                assert_eq!((seq, claimed(&value)), (expected.0 + 1, expected.1));
-                prev = Some((seq, hex(&sha256(&[line.as_bytes()]))));
-                lines.push(value);
-            }
-        }
-        lines
-    }
-
-    fn claimed(value: &serde_json::Value) -> String {
-        value["prev"].as_str().expect("a hash").to_owned()
-    }
 
     fn open(state: &Path, shape: Shape, disk: Box<dyn Disk>) -> (Trail, Seq) {
         let (trail, found) = recover::open(state, shape, disk).expect("opened");

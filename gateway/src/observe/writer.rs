@@ -275,7 +275,7 @@ mod tests {
     use crate::observe::{
         journal::{JournalHealth, Seq},
         series::SiteLabels,
-        trail::tests::{Quota, verified},
+        tests::{Quota, verified},
     };
 
     fn options(state: &Path) -> AuditOptions {
