@@ -97,7 +97,8 @@ impl Gate {
             let log = self.log();
             self.listeners = log.lines().filter_map(listening).collect();
             let said = log.lines().any(|line| line.starts_with("serving "));
-            if said && self.get("/readyz").is_some_and(|(status, _)| status == 200) {
+            let admin = self.listeners.contains_key("metrics");
+            if said && (!admin || self.get("/readyz").is_some_and(|(status, _)| status == 200)) {
                 return None;
             }
             assert!(Instant::now() < until, "the gateway did not get ready:\n{log}");

@@ -82,7 +82,8 @@ impl Device {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a device needs a port");
         let address = listener.local_addr().expect("bound");
         let own: Vec<u16> = (0..=u16::MAX).collect();
-        let memory = Memory { holding: own.clone(), input: own, coils: vec![false; 65536], discrete: vec![false; 65536] };
+        let memory =
+            Memory { holding: own.clone(), input: own, coils: vec![false; 65536], discrete: vec![false; 65536] };
         let shared = Arc::new(Shared {
             memory: Mutex::new(memory),
             log: Mutex::default(),
@@ -232,8 +233,7 @@ impl Shared {
     fn how(&self) -> Answers {
         let mut answers = lock(&self.answers);
         while matches!(*answers, Answers::Later) && !self.gone.load(SeqCst) {
-            let (next, waited) =
-                self.told.wait_timeout(answers, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            let (next, waited) = self.told.wait_timeout(answers, PATIENCE).unwrap_or_else(PoisonError::into_inner);
             answers = next;
             if waited.timed_out() {
                 return Answers::HangsUp;
