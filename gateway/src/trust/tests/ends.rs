@@ -13,6 +13,7 @@ use crate::{
 /// What a list and an issued certificate live, from the moment they are made: a little after the plant started.
 const LONG: i64 = 397 * DAY;
 const HOUR: i64 = 3600;
+const GRACE: std::time::Duration = std::time::Duration::from_secs(72 * 3600);
 
 /// A list made on day `made` of 2024, good until 2090.
 pub(super) fn list(issuer: &Issuer<'_, KeyPair>, made: u8, gone: &[&CertificateDer<'_>]) -> String {
@@ -39,6 +40,7 @@ fn long_lived(plant: &Plant) -> Held {
 }
 
 fn set(site: &mut Site, conduit: usize, action: FaultAction) {
+    site.conduits[conduit].faults.grace = GRACE;
     site.conduits[conduit].faults.crl_stale = action;
     site.conduits[conduit].faults.certificate_expired = action;
 }
@@ -166,6 +168,7 @@ fn a_fault_reaches_only_whom_it_concerns() {
     let plant = Plant::new();
     let trust = plant.trust_with(|site| {
         site.conduits[1].faults.audit_full = FaultAction::RefuseNew;
+        site.conduits[1].faults.grace = GRACE;
         site.conduits[3].faults.audit_full = FaultAction::Keep;
     });
     let scada =

@@ -157,11 +157,12 @@ fn every_certificate_of_the_chain_is_asked_about() {
 #[test]
 fn all_that_is_wrong_with_the_files_is_told_at_once() {
     let plant = Plant::new();
+    let site = Arc::new(plant.site());
     std::fs::remove_file(plant.at("second/second.crt")).expect("it was there");
     std::fs::write(plant.at("plant/plant.crl"), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
         .expect("writable");
     std::fs::copy(plant.at("rogue/rogue.key"), plant.at("plant/gateway.key")).expect("both there");
-    let faults = Trust::load(&Arc::new(plant.site()), plant.clock.clone()).expect_err("three faults");
+    let faults = Trust::load(&site, plant.clock.clone()).expect_err("three faults");
     let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 3, "{told:#?}");
     for (text, parts) in told.iter().zip([
