@@ -23,7 +23,8 @@ pub struct Deed<'a> {
     pub last: u32,
     /// The one bit of a register that is touched, where only one is.
     pub bit: Option<u8>,
-    /// What is written; [`Values::None`] for a read.
+    /// What is written; [`Values::None`] for a read and where values are not understood. A write that sets nothing
+    /// (a mask that keeps every bit) carries an empty list, and prints as `= []`.
     pub values: Values<'a>,
 }
 

@@ -16,10 +16,14 @@ mod charges;
 mod compile;
 mod cover;
 mod deny;
+#[cfg(test)]
+mod fixture;
 mod held;
 mod judge;
 mod make;
 mod number;
+#[cfg(test)]
+mod properties;
 mod ready;
 mod tree;
 mod view;

@@ -1,5 +1,6 @@
 //! Which closed vocabularies do metrics, audit, logs and sentences share?
 
+/// Declares a closed vocabulary: an enum, and the word that each of its values is in config, metrics, audit and logs.
 #[macro_export]
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {

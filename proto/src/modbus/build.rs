@@ -89,6 +89,9 @@ fn write_registers(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFa
     if let Some(n) = sentence.bit {
         return write_bit(sentence, first, count, n, sheet);
     }
+    if matches!(&sentence.values, Some(ValueSet::Positional(list)) if list.is_empty()) {
+        return write_nothing(sentence, first, count, sheet);
+    }
     let usual = if count == 1 { function::WRITE_REGISTER } else { function::WRITE_REGISTERS };
     let single: &[u8] = &[usual, function::WRITE_REGISTERS, function::READ_WRITE, function::MASK_WRITE];
     let several: &[u8] = &[usual, function::READ_WRITE];
@@ -132,6 +135,17 @@ fn write_bit(sentence: &Sentence, first: u16, count: u16, n: u8, sheet: &mut She
     let on = elements(sentence, 1)?.first().map_or(Ok(false), |value| bit(*value)).map_err(BuildFault)?;
     head(sheet, function::MASK_WRITE, first, !mask);
     sheet.put_u16(if on { mask } else { 0 });
+    Ok(())
+}
+
+/// `= []`: function 22 with a mask that keeps every bit.
+fn write_nothing(sentence: &Sentence, first: u16, count: u16, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    if count != 1 {
+        return fault("a mask that sets nothing names one register");
+    }
+    via(sentence, &[function::MASK_WRITE])?;
+    head(sheet, function::MASK_WRITE, first, 0xFFFF);
+    sheet.put_u16(0);
     Ok(())
 }
 

@@ -262,7 +262,7 @@ impl<'b> Request<'b> {
         let deed = self.deed(Class::Write, HOLDING, address, 1);
         match and {
             0 => self.register(address, or, each),
-            0xFFFF => each(deed),
+            0xFFFF => each(Deed { values: Values::Words(&[]), ..deed }),
             _ => {
                 for n in 0..16u8 {
                     let bit = 1u16.checked_shl(u32::from(n)).unwrap_or(0);

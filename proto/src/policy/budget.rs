@@ -215,3 +215,158 @@ impl Level {
         self.full_at.saturating_sub(now.as_nanos()).div_ceil(each_takes.max(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::{
+        Plan, RuleIx, compile,
+        fixture::{plan, rule},
+    };
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn policy(plan: &Plan) -> PolicySet {
+        compile(plan).expect("compiles")
+    }
+
+    fn charge(rules: &[u32]) -> Charges {
+        Charges { rules: rules.iter().map(|rule| RuleIx(*rule)).collect(), always: false, spends: true }
+    }
+
+    fn at(nanos: u64) -> Mono {
+        Mono::from_nanos(nanos)
+    }
+
+    /// How many messages leave now.
+    fn drain(budgets: &mut Budgets, rules: &[u32], identity: u16, now: Mono) -> usize {
+        core::iter::from_fn(|| {
+            let taken = budgets.reserve(&charge(rules), identity, now)?;
+            budgets.commit(taken, now);
+            Some(())
+        })
+        .take(1000)
+        .count()
+    }
+
+    #[test]
+    fn a_bucket_empties_and_refills_one_token_at_a_time() {
+        let mut budgets = Budgets::new(&policy(&plan(&["hmi write holding 0 max 6/min"], &[])));
+        assert_eq!(drain(&mut budgets, &[0], 1, at(0)), 6);
+        assert_eq!(drain(&mut budgets, &[0], 0, at(10 * SECOND - 1)), 0, "one bucket over all who match");
+        assert_eq!(drain(&mut budgets, &[0], 1, at(10 * SECOND)), 1);
+        assert_eq!(drain(&mut budgets, &[0], 1, at(3600 * SECOND)), 6, "never more than one bucket");
+        assert_eq!(drain(&mut budgets, &[0], 1, at(0)), 0, "a clock that steps back lets nothing through");
+    }
+
+    #[test]
+    fn what_is_given_back_is_not_spent_and_what_waits_is_nobody_elses() {
+        let mut budgets = Budgets::new(&policy(&plan(&["hmi write holding 0 max 2/s"], &[])));
+        let one = budgets.reserve(&charge(&[0]), 1, at(0)).expect("full");
+        let two = budgets.reserve(&charge(&[0]), 1, at(0)).expect("one left");
+        assert_eq!(budgets.reserve(&charge(&[0]), 1, at(100 * SECOND)), None, "both still wait");
+        budgets.commit(one, at(100 * SECOND));
+        budgets.give_back(two);
+        assert_eq!(drain(&mut budgets, &[0], 1, at(100 * SECOND)), 1);
+    }
+
+    #[test]
+    fn shared_and_own_buckets_are_taken_together_or_not_at_all() {
+        let rules = ["hmi write holding 0 spends pool", "hmi write holding 1 max 1/h spends pool"];
+        let mut budgets = Budgets::new(&policy(&plan(&rules, &[])));
+        let both = budgets.reserve(&charge(&[0, 1]), 1, at(0)).expect("two tokens of the pool, one of the rule");
+        budgets.give_back(both);
+        assert_eq!(drain(&mut budgets, &[1], 1, at(0)), 1);
+        assert_eq!(budgets.reserve(&charge(&[0, 1]), 1, at(0)), None);
+        assert_eq!(drain(&mut budgets, &[0], 1, at(0)), 1, "the refused one took nothing");
+    }
+
+    #[test]
+    fn each_identity_has_its_own_bucket_and_keeps_it_when_its_place_moves() {
+        let mut planned = plan(&["any write holding 0 max 1/h each"], &[]);
+        let mut budgets = Budgets::new(&policy(&planned));
+        assert_eq!([1, 2].map(|who| drain(&mut budgets, &[0], who, at(0))), [1, 1]);
+        assert_eq!(drain(&mut budgets, &[0], 9, at(0)), 0, "nobody has no bucket");
+        // eng-1 goes, a new one comes first: scada-1 is at place 2 now, the new one at 0.
+        planned.identities = ["a-new", "scada-2", "scada-1"].map(String::from).to_vec();
+        budgets.follow(&policy(&planned), at(1));
+        assert_eq!([0, 1, 2].map(|who| drain(&mut budgets, &[0], who, at(1))), [1, 0, 0]);
+    }
+
+    #[test]
+    fn levels_follow_the_text_of_a_rule_and_the_name_of_a_budget() {
+        let mut planned = plan(
+            &["hmi write holding 0 max 2/h", "hmi write holding 1 spends pool", "hmi write holding 2 max 1/h"],
+            &[],
+        );
+        let mut budgets = Budgets::new(&policy(&planned));
+        for one in [0, 1, 2] {
+            let taken = budgets.reserve(&charge(&[one]), 1, at(0)).expect("full");
+            budgets.commit(taken, at(0));
+        }
+        let waiting = budgets.reserve(&charge(&[0]), 1, at(0)).expect("one left");
+        planned.rules =
+            ["hmi write holding 1 spends pool", "hmi write holding 2 max 3/h", "hmi write holding 0 max 2/h"]
+                .map(|text| rule(text, true))
+                .to_vec();
+        planned.budgets.iter_mut().for_each(|budget| budget.count = 4);
+        budgets.follow(&policy(&planned), at(1));
+        assert_eq!(drain(&mut budgets, &[2], 1, at(1)), 0, "one spent, one waits");
+        assert_eq!(drain(&mut budgets, &[0], 1, at(1)), 3, "one of four is spent");
+        assert_eq!(drain(&mut budgets, &[1], 1, at(1)), 3, "another text is another rule");
+        budgets.give_back(waiting);
+        assert_eq!(drain(&mut budgets, &[2], 1, at(1)), 1);
+    }
+
+    #[test]
+    fn a_rule_that_stands_twice_has_one_bucket_and_an_always_rule_spends_none() {
+        let rules = [
+            "hmi write holding 0 = 0 max 1/h",
+            "hmi write holding 0 = 0 max 1/h",
+            "hmi write holding 0 = 0 max 1/h always",
+        ];
+        let mut budgets = Budgets::new(&policy(&plan(&rules, &[])));
+        assert_eq!(drain(&mut budgets, &[0], 1, at(0)), 1);
+        assert_eq!(drain(&mut budgets, &[1], 1, at(0)), 0);
+        assert_eq!(drain(&mut budgets, &[2], 1, at(0)), 1000);
+    }
+
+    proptest! {
+        /// Whatever is reserved, held back, given back or committed, and however the clock steps: in any window no more
+        /// leaves than a bucket and what flows in meanwhile.
+        #[test]
+        fn no_window_lets_through_more_than_a_bucket_and_its_flow(
+            count in 1u32..8,
+            acts in proptest::collection::vec((0u8..4, 0u64..1_500_000_000u64), 1..120),
+        ) {
+            let text = std::format!("hmi write holding 0 max {count}/s");
+            let mut budgets = Budgets::new(&policy(&plan(&[text.as_str()], &[])));
+            let mut waiting = Vec::new();
+            let mut left: Vec<u64> = Vec::new();
+            let mut now = 0;
+            for (act, wait) in acts {
+                now += if act == 3 { wait } else { wait % 1000 };
+                match act {
+                    0 | 3 => waiting.extend(budgets.reserve(&charge(&[0]), 1, at(now))),
+                    1 => for taken in waiting.drain(..) {
+                        budgets.commit(taken, at(now));
+                        left.push(now);
+                    },
+                    _ => if let Some(taken) = waiting.pop() {
+                        budgets.give_back(taken);
+                    },
+                }
+            }
+            for (place, from) in left.iter().enumerate() {
+                for (more, to) in left[place..].iter().enumerate() {
+                    let flow = (to - from) * u64::from(count) / SECOND;
+                    prop_assert!((more as u64) < u64::from(count) + flow, "{count}/s: {left:?}");
+                }
+            }
+        }
+    }
+}

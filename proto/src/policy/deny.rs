@@ -10,10 +10,7 @@ use super::{
     view::ViewInner,
     weigh::Stage,
 };
-use crate::{
-    deed::{Deed, Values},
-    time::Now,
-};
+use crate::{deed::Deed, time::Now};
 
 /// A deny rule that touches a deed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +50,13 @@ fn touches(ready: &Ready, entry: &Entry, deed: &Deed<'_>) -> bool {
         return false;
     }
     let Some(values) = &ready.values else { return true };
-    match (ready.bit, deed.bit, deed.values) {
+    match (ready.bit, deed.bit) {
         // Nothing to compare: a mask that sets nothing, or a deed without values.
-        (_, _, Values::None) => true,
+        _ if deed.values.is_empty() => true,
+        _ if ready.sets_nothing() => false,
         // A part of a register against a number.
-        (None, Some(_), _) => true,
-        _ => match values {
+        (None, Some(_)) => true,
+        (None, None) | (Some(_), _) => match values {
             Admits::Each(spans) => elements(ready, entry, deed).any(|(_, value)| matches(value, spans)),
             // One pattern for the whole range: whatever writes a part of it and nothing else.
             Admits::Positional(spans) => elements(ready, entry, deed)
@@ -89,4 +87,92 @@ fn elements(ready: &Ready, entry: &Entry, deed: &Deed<'_>) -> impl Iterator<Item
         };
         (usize::try_from(place).unwrap_or(usize::MAX), value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        deed::Values,
+        policy::fixture::{Gate, told, write},
+    };
+
+    #[test]
+    fn a_deny_rule_wins_wherever_it_stands() {
+        let gate = Gate::new(
+            &["hmi write holding 0-99 via 6, 16, 22, 23", "hmi read holding 0-99"],
+            &[
+                "any write holding 90-99",
+                "hmi write holding 5 unit 2",
+                "eng write holding 0",
+                "any write holding 7 via 16",
+            ],
+        );
+        gate.table(&[
+            ("write holding 89-90 = [1, 2]", "deny address_not_allowed!"),
+            ("write holding 90 bit 3 = on via 22", "deny address_not_allowed!"),
+            ("read holding 90", "allow 1"),
+            ("write holding 5 = 1", "allow 0"),
+            ("write holding 5 unit 2 = 1", "deny address_not_allowed!"),
+            ("write holding 0 = 1", "allow 0"),
+            ("write holding 7 = 1", "allow 0"),
+            ("write holding 6-7 = [1, 1]", "deny address_not_allowed!"),
+        ]);
+        assert_eq!(
+            told(&gate.deeds(&[write(99, 23, &[0, 0])])),
+            "deny address_not_allowed!",
+            "MB-22: the write half of 23"
+        );
+    }
+
+    #[test]
+    fn a_deny_rule_with_values_touches_those_alone_and_what_cannot_be_told_apart() {
+        let gate = Gate::new(
+            &["hmi write holding 0-99 via 6, 16, 22", "hmi write coil 0-9"],
+            &[
+                "any write holding 5 = 1000..2000",
+                "any write holding 20-23 = 50.0..90.0 as f32",
+                "any write coil 3 = on",
+                "any write holding 30-31 = [1, 2]",
+            ],
+        );
+        gate.table(&[
+            ("write holding 4-6 = [1500, 999, 1500]", "allow 0"),
+            ("write holding 4-6 = [0, 1500, 0]", "deny value_not_allowed!"),
+            ("write holding 5 bit 0 = on via 22", "deny value_not_allowed!"),
+            ("write holding 6 bit 0 = on via 22", "allow 0"),
+            ("write holding 20-21 = 20.0 as f32", "allow 0"),
+            ("write holding 20-21 = 60.0 as f32", "deny value_not_allowed!"),
+            // GEN-13: half of a protected pair, and what is no number.
+            ("write holding 20 = 0", "deny value_not_allowed!"),
+            ("write holding 19-20 = [0, 0]", "deny value_not_allowed!"),
+            ("write holding 20-21 = [32704, 0]", "deny value_not_allowed!"),
+            ("write coil 2-4 = [on, off, on]", "allow 1"),
+            ("write coil 2-4 = [off, on, off]", "deny value_not_allowed!"),
+            // A denied pattern: whatever brings it about, and nothing else.
+            ("write holding 30-31 = [1, 2]", "deny value_not_allowed!"),
+            ("write holding 31 = 2", "deny value_not_allowed!"),
+            ("write holding 30-31 = [1, 3]", "allow 0"),
+            ("write holding 29-32 = [0, 1, 2, 0]", "deny value_not_allowed!"),
+        ]);
+        let nothing = Deed { values: Values::Words(&[]), ..write(5, 22, &[0, 0]) };
+        assert_eq!(told(&gate.deeds(&[nothing])), "deny value_not_allowed!");
+    }
+
+    #[test]
+    fn a_denied_bit_is_denied_in_a_whole_register_too() {
+        let gate = Gate::new(
+            &["hmi write holding 0-9 via 6, 16, 22"],
+            &["any write holding 4 bit 3 = on", "any write holding 5 bit 0"],
+        );
+        gate.table(&[
+            ("write holding 4 = 8", "deny value_not_allowed!"),
+            ("write holding 4 = 7", "allow 0"),
+            ("write holding 4 bit 3 = on via 22", "deny value_not_allowed!"),
+            ("write holding 4 bit 3 = off via 22", "allow 0"),
+            ("write holding 4 bit 2 = on via 22", "allow 0"),
+            ("write holding 5 = 0", "deny address_not_allowed!"),
+            ("write holding 5 bit 1 = on via 22", "allow 0"),
+        ]);
+    }
 }

@@ -94,3 +94,72 @@ fn distance(from: Point, to: Point) -> (u32, u8, u32) {
     let objects = to.1.0.abs_diff(from.1.0);
     (to.0.abs_diff(from.0), objects, to.2.abs_diff(from.2))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::policy::{
+        compile,
+        fixture::{COIL, DISCRETE, HOLDING, INPUT, plan},
+    };
+
+    fn held(rules: &[&str]) -> Held {
+        Held::new(&compile(&plan(rules, &[])).expect("compiles"))
+    }
+
+    const fn seen(unit: u32, object: ObjectId, address: u32, value: u16) -> Seen {
+        Seen { unit, object, address, value }
+    }
+
+    #[test]
+    fn only_what_rules_ask_about_is_kept_and_only_for_step_age() {
+        let mut held = held(&[
+            "hmi write holding 40-41 = 0..9 step 1",
+            "hmi write holding 42 = 0..9",
+            "hmi write holding 50 = 0..9 step 1 from input 12",
+            "hmi write coil 1 = on when discrete 20 = on",
+        ]);
+        let at = Mono::from_nanos(7);
+        let kept = [(HOLDING, 40), (HOLDING, 41), (INPUT, 12), (DISCRETE, 20)];
+        for (object, address) in kept.into_iter().chain([(HOLDING, 39), (HOLDING, 42), (HOLDING, 50), (COIL, 20)]) {
+            held.learn(seen(1, object, address, 3), at);
+        }
+        held.learn(seen(9, HOLDING, 40, 3), at);
+        assert_eq!(held.len(), kept.len());
+        assert!(kept.iter().all(|(object, address)| held.get(1, *object, *address, at) == Some(3)));
+        let last = at.after(core::time::Duration::from_secs(5));
+        assert_eq!(held.get(1, HOLDING, 40, last), Some(3));
+        assert_eq!(held.get(1, HOLDING, 40, last.after(core::time::Duration::from_nanos(1))), None);
+        assert_eq!(held.get(2, HOLDING, 40, at), None);
+    }
+
+    #[test]
+    fn a_write_in_flight_makes_its_range_unknown_and_a_policy_drops_what_it_does_not_ask() {
+        let mut held = held(&["hmi write holding 0-99 = 0..9 step 1"]);
+        let at = Mono::ZERO;
+        (0..20).for_each(|address| held.learn(seen(1, HOLDING, address, 1), at));
+        held.learn(seen(2, HOLDING, 5, 1), at);
+        held.forget(&ReadFirst { unit: 1, object: HOLDING, first: 4, count: 3 });
+        held.forget(&ReadFirst { unit: 1, object: HOLDING, first: 0, count: 0 });
+        let unknown: Vec<_> = (0..20).filter(|address| held.get(1, HOLDING, *address, at).is_none()).collect();
+        assert_eq!(unknown, [4, 5, 6]);
+        assert_eq!(held.get(2, HOLDING, 5, at), Some(1));
+        held.follow(&compile(&plan(&["hmi write holding 8-9 = 0..9 step 1"], &[])).expect("compiles"));
+        assert_eq!(held.len(), 2);
+        assert!(!held.is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_a_read_never_pushes_itself_out() {
+        let mut held = held(&["hmi write holding 0-65535 = 0..9 step 1"]);
+        let at = Mono::ZERO;
+        (0..65_536).for_each(|address| held.learn(seen(2, HOLDING, address, 1), at));
+        for first in [0, 65_411, 30_000] {
+            (first..first + 125).for_each(|address| held.learn(seen(1, HOLDING, address, 2), at));
+            assert!((first..first + 125).all(|address| held.get(1, HOLDING, address, at) == Some(2)));
+            assert_eq!(held.len(), Held::MAX);
+        }
+    }
+}

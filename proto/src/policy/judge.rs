@@ -280,3 +280,221 @@ impl From<Touch> for Refusal {
 /// How many rules on either side of a refused index are looked at for the nearest: enough to pass over those for other
 /// functions and units that stand on the same range.
 const NEIGHBOURS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+
+    use super::*;
+    use crate::{
+        deed::Values,
+        keys::Setting,
+        policy::fixture::{Gate, HOLDING, plan, told, write},
+    };
+
+    #[test]
+    fn the_first_failing_step_names_the_reason() {
+        let allow = [
+            "hmi read holding 0-99",
+            "hmi write holding 40 = 0..1500",
+            "eng write coil 0-9",
+            "hmi write holding 50 unit 2",
+            "hmi write holding 60 = 0..9 step 1 when discrete 3 = on max 1/h during day",
+        ];
+        let gate = Gate::new(&allow, &["any write holding 90-99"]);
+        gate.table(&[
+            ("read holding 0 unit 3", "deny unit_not_allowed"),
+            ("read input 0", "deny function_not_allowed"),
+            ("write holding 40 bit 0 = on via 22", "deny function_not_allowed"),
+            ("write coil 0 = on", "deny identity_not_allowed"),
+            ("read holding 100", "deny address_not_allowed"),
+            ("read holding 99-100", "deny address_not_allowed"),
+            ("write holding 41 = 5", "deny address_not_allowed"),
+            ("write holding 50 = 5", "deny address_not_allowed"),
+            ("write holding 50 unit 2 = 5", "allow 3"),
+            ("write holding 40 = 1501", "deny value_not_allowed"),
+            ("write holding 40 = 1500", "allow 1"),
+            ("write holding 60 = 10", "deny value_not_allowed"),
+            ("write holding 60 = 5", "deny outside_schedule"),
+            ("write holding 95 = 1", "deny address_not_allowed!"),
+            ("read holding 0-99", "allow 0"),
+        ]);
+    }
+
+    #[test]
+    fn functions_of_the_settings_bound_everybody() {
+        let mut plan = plan(&["hmi write holding 0-9", "hmi read holding 0-9"], &[]);
+        plan.settings.0.insert("functions", Setting::Ints([3, 6].to_vec()));
+        let gate = Gate::of(&plan);
+        gate.table(&[
+            ("write holding 0 = 1", "allow 0"),
+            ("write holding 0-1 = [1, 2]", "deny function_not_allowed"),
+            ("read holding 0", "allow 1"),
+        ]);
+    }
+
+    #[test]
+    fn a_rule_for_other_units_only_refuses_the_unit() {
+        let gate = Gate::new(&["hmi write holding 0-9 unit 2"], &[]);
+        gate.table(&[
+            ("write holding 0 = 1", "deny unit_not_allowed"),
+            ("write holding 0 unit 2 = 1", "allow 0"),
+            ("write holding 10 unit 2 = 1", "deny address_not_allowed"),
+        ]);
+    }
+
+    #[test]
+    fn mb_21_22_functions_that_must_be_named_are() {
+        let gate = Gate::new(
+            &["hmi write holding 0-9", "hmi write holding 4 bit 3 = on via 22", "hmi program function 90"],
+            &[],
+        );
+        gate.table(&[
+            ("write holding 4 bit 3 = on via 22", "allow 1"),
+            ("write holding 4 bit 3 = off via 22", "deny value_not_allowed"),
+            ("write holding 4 bit 2 = on via 22", "deny address_not_allowed"),
+            ("write holding 5 bit 3 = on via 22", "deny address_not_allowed"),
+            ("program function 90", "allow 2"),
+            ("program function 91", "deny function_not_allowed"),
+        ]);
+    }
+
+    #[test]
+    fn gen_12_rules_cover_together_and_a_hole_refuses_all() {
+        let gate = Gate::new(
+            &[
+                "hmi read holding 0-9",
+                "hmi read holding 5-14",
+                "hmi read holding 16-20, 30-39",
+                "hmi write coil 0-3, 4-7",
+            ],
+            &["any read holding 33"],
+        );
+        gate.table(&[
+            ("read holding 0-14", "allow 0 1"),
+            ("read holding 0-15", "deny address_not_allowed"),
+            ("read holding 16-20", "allow 2"),
+            ("read holding 16-30", "deny address_not_allowed"),
+            ("read holding 30-32", "allow 2"),
+            ("read holding 30-39", "deny address_not_allowed!"),
+            ("write coil 2-5 = [on, off, on, on]", "allow 3"),
+        ]);
+    }
+
+    #[test]
+    fn the_earliest_step_of_any_deed_speaks_for_the_message() {
+        let gate = Gate::new(
+            &["hmi read holding 0-9", "hmi write holding 0-9 = 5 via 23", "hmi write holding 2 = 6 via 6"],
+            &[],
+        );
+        let read = Deed { class: Class::Read, values: Values::None, last: 3, ..write(0, 23, &[0, 0]) };
+        let told_of = |deeds: &[Deed<'_>]| told(&gate.deeds(deeds));
+        assert_eq!(told_of(&[write(0, 23, &[0, 5]), read]), "allow 1 0");
+        assert_eq!(told_of(&[write(0, 23, &[0, 6]), read]), "deny value_not_allowed");
+        let far = Deed { first: 9, last: 10, ..read };
+        let Verdict::Deny(denied) = gate.deeds(&[write(0, 23, &[0, 6]), far]) else { panic!("refused") };
+        assert_eq!((denied.reason, denied.deed, denied.is_read), (Reason::AddressNotAllowed, 1, false));
+        assert_eq!(denied.rule, Some(RuleIx(0)), "the rule that came nearest");
+        let Verdict::Deny(denied) = gate.deeds(&[far]) else { panic!("refused") };
+        assert!(denied.is_read);
+        assert_eq!(told_of(&[]), "deny function_not_allowed", "a message without deeds is no loophole");
+    }
+
+    #[test]
+    fn the_cheapest_rules_are_charged_and_always_rules_last() {
+        let gate = Gate::new(
+            &[
+                "hmi write holding 0-4 = 0..9 max 1/min",
+                "hmi write holding 5-9 = 0..9",
+                "hmi write holding 0 = 0 always",
+            ],
+            &[],
+        );
+        gate.table(&[
+            ("write holding 5-6 = [1, 2]", "allow 1"),
+            ("write holding 4-6 = [1, 2, 3]", "spend 0 1"),
+            ("write holding 0 = 0", "always 0"),
+            ("write holding 0 = 1", "spend 0"),
+        ]);
+        let Verdict::Allow(charges) = gate.verdict("write holding 0 = 0") else { panic!("allowed") };
+        assert!(charges.spends && charges.always, "it pays while it can, and no other limit may stop it");
+    }
+
+    #[test]
+    fn an_always_rule_ignores_rate_step_condition_and_schedule_but_not_value_or_identity() {
+        let mut gate = Gate::new(
+            &[
+                "hmi write holding 7 = 0, 9 step 1 when discrete 2 = on max 1/h during day",
+                "hmi write holding 7 = 0 step 1 when discrete 2 = on max 1/h during day always",
+                "eng write holding 7 = 9 always",
+            ],
+            &[],
+        );
+        gate.table(&[
+            ("write holding 7 = 0", "always 1"),
+            ("write holding 7 = 9", "deny outside_schedule"),
+            ("write holding 7 = 1", "deny value_not_allowed"),
+        ]);
+        gate = gate.at(0, &[1]);
+        assert_eq!(gate.say("write holding 7 = 0"), "always 1", "an emergency does not wait for a read");
+        assert_eq!(gate.say("write holding 7 = 9"), "ask holding 7+1");
+    }
+
+    #[test]
+    fn schedules_open_and_close_rules() {
+        let allow = ["hmi write coil 0 during day", "hmi write coil 1 during not day"];
+        let gate = Gate::new(&allow, &["any write coil 0-1 = on during night"]);
+        gate.table(&[("write coil 0 = on", "deny outside_schedule"), ("write coil 1 = on", "allow 1")]);
+        let gate = gate.at(0, &[0, 1]);
+        gate.table(&[
+            ("write coil 0 = on", "deny value_not_allowed!"),
+            ("write coil 0 = off", "allow 0"),
+            ("write coil 1 = off", "deny outside_schedule"),
+        ]);
+    }
+
+    #[test]
+    fn monitor_mode_hears_of_deny_rules_alone() {
+        let gate = Gate::new(&[], &["any write holding 90-99", "any write holding 5 = 7"]);
+        for (words, first, reason) in [
+            (&[0, 7][..], 90, Some(Reason::AddressNotAllowed)),
+            (&[0, 7], 5, Some(Reason::ValueNotAllowed)),
+            (&[0, 8], 5, None),
+        ] {
+            let touch = deny::touch(&gate.view.inner, &write(first, 6, words), gate.now);
+            assert_eq!(touch.map(|touch| touch.stage.reason()), reason);
+        }
+        assert_eq!(gate.say("write holding 90 = 1"), "deny function_not_allowed", "an earlier step still comes first");
+    }
+
+    #[test]
+    fn a_budget_that_is_empty_refuses_and_a_view_of_another_policy_finds_none() {
+        let mut gate = Gate::new(&["hmi write holding 0 max 1/min", "hmi write holding 1 spends pool"], &[]);
+        let Verdict::Allow(charges) = gate.verdict("write holding 0 = 1") else { panic!("allowed") };
+        let taken = gate.budgets.reserve(&charges, 1, gate.now.mono).expect("full");
+        assert_eq!(gate.say("write holding 0 = 1"), "deny rate_limited");
+        assert_eq!(gate.say("write holding 1 = 1"), "spend 1");
+        gate.budgets.give_back(taken);
+        assert_eq!(gate.say("write holding 0 = 1"), "spend 0");
+        gate.budgets = Gate::new(&["hmi write holding 0 max 1/min"], &[]).budgets;
+        assert_eq!(gate.say("write holding 0 = 1"), "deny rate_limited");
+    }
+
+    #[test]
+    fn one_address_among_ten_thousand_rules() {
+        let texts: Vec<String> = (0..10_000).map(|n| std::format!("hmi read holding {}", n * 2)).collect();
+        let rules: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let gate = Gate::new(&rules, &[]);
+        gate.table(&[
+            ("read holding 0", "allow 0"),
+            ("read holding 19998", "allow 9999"),
+            ("read holding 9999", "deny address_not_allowed"),
+        ]);
+        let Verdict::Deny(denied) = gate.verdict("read holding 9999") else { panic!("refused") };
+        assert_eq!(denied.rule, Some(RuleIx(4999)));
+        assert_eq!(
+            gate.view.inner.table((Class::Read, HOLDING)).map(|table| table.allow.entries().len()),
+            Some(10_000)
+        );
+    }
+}

@@ -53,7 +53,7 @@ impl Bench<'_> {
             typed: sentence.value_type.is_some(),
             whole: sentence.whole,
             step: self.step(sentence, kind.format, &ranges, spec, &mut found),
-            via: sentence.via.clone(),
+            via: named_functions(sentence, spec),
             when: self.when(sentence, &mut found),
             buckets: own_and_shared(rule, buckets, &mut found),
             during: self.during(sentence, &mut found),
@@ -82,8 +82,13 @@ impl Bench<'_> {
         if sentence.select_first {
             fault(found, "`select-first` needs a protocol with a select", None);
         }
-        if sentence.always && sentence.values.is_none() {
-            let help = "`always` ignores every limit, so say exactly which values: `= off always`";
+        let closed = match &sentence.values {
+            None => false,
+            Some(ValueSet::Each(all)) => all.iter().all(|(from, to)| from == to),
+            Some(ValueSet::Positional(_)) => true,
+        };
+        if sentence.always && !closed {
+            let help = "`always` ignores every limit, so say which values, one by one: `= off always`";
             fault(found, "`always` needs a closed value set", Some(help));
         }
         if sentence.class == Class::Read && (sentence.values.is_some() || sentence.step.is_some()) {
@@ -117,13 +122,10 @@ impl Bench<'_> {
         }
         let rows =
             || self.grammar.functions.iter().filter(|row| row.object == sentence.object && row.class == sentence.class);
-        let mut codes: Vec<u16> = if !sentence.via.is_empty() {
-            sentence.via.clone()
-        } else if spec.index == Index::Code {
-            sentence.ranges.iter().filter_map(|(code, _)| u16::try_from(code.checked_rem(256)?).ok()).collect()
-        } else {
-            rows().filter(|row| !row.named_only).map(|row| row.code).collect()
-        };
+        let mut codes = named_functions(sentence, spec);
+        if codes.is_empty() && spec.index != Index::Code {
+            codes = rows().filter(|row| !row.named_only).map(|row| row.code).collect();
+        }
         if spec.index != Index::Code && rows().next().is_some() {
             codes.retain(|code| rows().any(|row| row.code == *code));
             if codes.is_empty() {
@@ -213,6 +215,17 @@ impl Bench<'_> {
     }
 }
 
+/// The functions that a rule names: with `via`, or because its object's indexes are function codes (`function 90`).
+fn named_functions(sentence: &Sentence, spec: &ObjectSpec) -> Vec<u16> {
+    if !sentence.via.is_empty() || spec.index != Index::Code {
+        return sentence.via.clone();
+    }
+    // A code's sub-code stands above its low byte; a longer range than all codes names them all.
+    let short = sentence.ranges.iter().all(|(first, last)| last.saturating_sub(*first) < 256);
+    let codes = sentence.ranges.iter().filter(|_| short).flat_map(|(first, last)| *first..=*last);
+    codes.filter_map(|code| u16::try_from(code.checked_rem(256)?).ok()).collect()
+}
+
 fn own_and_shared(rule: &Rule, buckets: &mut Buckets<'_>, found: &mut Found) -> [Option<u32>; 2] {
     let own = rule.sentence.max.map(|max| {
         if max.count == 0 {
@@ -259,6 +272,8 @@ fn values(sentence: &Sentence, format: Format, ranges: &[(u32, u32)], found: &mu
         }
         ValueSet::Positional(all) => {
             let fits = match ranges {
+                // `[]`: a write that sets nothing, as an empty mask prints.
+                [_] if all.is_empty() => true,
                 [(first, last)] => {
                     let length = u64::from(last.saturating_sub(*first)).saturating_add(1);
                     length.checked_div(u64::from(number::width(format))) == u64::try_from(all.len()).ok()
@@ -295,5 +310,161 @@ fn highest(spec: &ObjectSpec) -> u32 {
         Index::None => 0,
         Index::Address { max } | Index::Number { max } => max,
         Index::Code | Index::FileRecord => u32::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{string::ToString, vec::Vec};
+
+    use super::*;
+    use crate::{
+        deed::ObjectId,
+        keys::Setting,
+        policy::{
+            compile,
+            fixture::{HOLDING, INPUT, plan, rule},
+        },
+        sentence::{Max, Per, StepClause, When},
+    };
+
+    fn faults(plan: &Plan) -> Vec<String> {
+        compile(plan)
+            .err()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|fault| std::format!("{}: {}", fault.rule, fault.message))
+            .collect()
+    }
+
+    /// The faults of one rule that `change` spoils: the parser would not let all of them through.
+    fn spoiled(text: &str, allow: bool, change: impl Fn(&mut Sentence)) -> Vec<String> {
+        let mut one = rule(text, allow);
+        change(&mut one.sentence);
+        faults(&Plan { rules: [one].to_vec(), ..plan(&[], &[]) })
+    }
+
+    fn each(from: Num, to: Num) -> Option<ValueSet> {
+        Some(ValueSet::Each([(from, to)].to_vec()))
+    }
+
+    #[test]
+    fn names_must_exist_and_all_faults_are_told_at_once() {
+        let mut plan = plan(
+            &["hmi read holding 0 during dusk", "hmi write holding 1", "hmi write holding 1 spends purse"],
+            &["any write holding 2 during dusk"],
+        );
+        assert_eq!(
+            faults(&plan),
+            ["0: there is no schedule `dusk`", "2: there is no budget `purse`", "3: there is no schedule `dusk`"]
+        );
+        plan.schedules = (0..65).map(|n| std::format!("s{n}")).chain(["dusk".to_string()]).collect();
+        plan.budgets.iter_mut().for_each(|budget| budget.name = "purse".to_string());
+        assert_eq!(faults(&plan), ["0: too many schedules", "3: too many schedules"]);
+        plan.schedules.drain(..2);
+        assert_eq!(faults(&plan), [""; 0], "64 are served");
+    }
+
+    #[test]
+    fn units_and_functions_must_leave_an_allow_rule_something() {
+        let mut plan = plan(
+            &[
+                "hmi read holding 0 unit 7",
+                "hmi write holding 0",
+                "hmi write holding 0 via 6",
+                "hmi program function 90",
+            ],
+            &["any write holding 0 unit 7"],
+        );
+        assert_eq!(faults(&plan), ["0: no unit of this rule is in `units`: it can never apply"]);
+        plan.settings.0.insert("units", Setting::Ints([7].to_vec()));
+        plan.settings.0.insert("functions", Setting::Ints([3, 16].to_vec()));
+        let unusable = "`functions` makes this rule unusable";
+        assert_eq!(faults(&plan), [std::format!("2: {unusable}"), std::format!("3: {unusable}")]);
+        let fault = spoiled("hmi write holding 0", true, |one| one.via = [3].to_vec());
+        assert_eq!(fault, ["0: no function does this: the rule can never apply"]);
+    }
+
+    #[test]
+    fn a_type_must_fit_its_range_and_its_values() {
+        let float = Some(ValueType { format: Format::F32, swapped: false });
+        let write = "hmi write holding 40-43";
+        for (found, message) in [
+            (
+                spoiled("hmi write holding 40-42", true, |one| one.value_type = float),
+                "the type does not divide the range 40-42",
+            ),
+            (
+                spoiled("hmi write coil 40-43", true, |one| one.value_type = float),
+                "`coil` has no registers to put together",
+            ),
+            (spoiled(write, true, |one| one.values = each(Num::Int(-5), Num::Int(-1))), "no u16 has such a value"),
+            (spoiled(write, true, |one| one.values = each(Num::Int(9), Num::Int(1))), "no u16 has such a value"),
+            (spoiled(write, true, |one| one.ranges = [(9, 1)].to_vec()), "the range ends before it starts"),
+            (
+                spoiled(write, true, |one| one.values = Some(ValueSet::Positional([Num::Int(1)].to_vec()))),
+                "the list of values is not as long as the range",
+            ),
+            (spoiled(write, true, |one| one.values = Some(ValueSet::Each(Vec::new()))), "the value set is empty"),
+            (
+                spoiled("hmi write coil 0", true, |one| one.bit = Some(1)),
+                "`bit` names one of the bits 0-15 of a register",
+            ),
+            (
+                spoiled("hmi read holding 0", true, |one| one.values = each(Num::Int(1), Num::Int(1))),
+                "a read carries no value",
+            ),
+            (spoiled(write, true, |one| one.object = ObjectId(200)), "this protocol has no such object"),
+            (spoiled(write, true, |one| one.who = None), "a rule says for whom it is"),
+            (spoiled(write, true, |one| one.select_first = true), "`select-first` needs a protocol with a select"),
+        ] {
+            assert_eq!(found, [std::format!("0: {message}")]);
+        }
+    }
+
+    #[test]
+    fn steps_conditions_and_budgets_must_be_possible() {
+        let step = |size, from| Some(StepClause { size, direction: None, or_to: Vec::new(), from });
+        let write = "hmi write holding 40-43";
+        let when = When { object: ObjectId(4), address: 0, values: [(Num::Int(1), Num::Int(1))].to_vec() };
+        let never = Max { count: 0, per: Per::Second, each: false };
+        for (found, message) in [
+            (
+                spoiled("hmi write coil 0", true, |one| one.step = step(Num::Int(1), None)),
+                "`step` compares numbers, and this is none",
+            ),
+            (spoiled(write, true, |one| one.step = step(Num::Int(-1), None)), "a step is 0 or more"),
+            (spoiled(write, true, |one| one.step = step(Num::Float(f64::NAN), None)), "a step is 0 or more"),
+            (
+                spoiled(write, true, |one| one.step = step(Num::Int(1), Some((INPUT, 65_533)))),
+                "`from` names registers that do not all exist",
+            ),
+            (
+                spoiled("hmi write holding 1, 3", true, |one| one.step = step(Num::Int(1), Some((HOLDING, 0)))),
+                "`from` stands for one range",
+            ),
+            (
+                spoiled(write, true, |one| one.when = Some(when.clone())),
+                "`when` asks about a point that cannot be read",
+            ),
+            (spoiled(write, true, |one| one.max = Some(never)), "`max 0` never lets anything through"),
+            (spoiled(write, true, |one| one.always = true), "`always` needs a closed value set"),
+            (
+                spoiled("hmi write holding 40 = 0..9", true, |one| one.always = true),
+                "`always` needs a closed value set",
+            ),
+        ] {
+            assert_eq!(found, [std::format!("0: {message}")]);
+        }
+    }
+
+    #[test]
+    fn a_deny_rule_takes_no_limits() {
+        let found = spoiled("any write holding 40 = 9", false, |one| {
+            let limited = rule("any write holding 40 = 9 step 1 when discrete 0 = on max 1/s spends pool always", true);
+            *one = limited.sentence;
+        });
+        let words = ["step", "max", "when", "spends", "always"];
+        assert_eq!(found, words.map(|word| std::format!("0: a deny rule takes no `{word}`")));
     }
 }

@@ -93,6 +93,11 @@ impl Ready {
         !self.always && self.buckets.iter().any(Option::is_some)
     }
 
+    /// Whether it speaks of the write that sets nothing (`= []`).
+    pub(super) fn sets_nothing(&self) -> bool {
+        matches!(&self.values, Some(Admits::Positional(spans)) if spans.is_empty())
+    }
+
     /// The points that it can ask about.
     pub(super) fn asks_about(&self) -> impl Iterator<Item = (ObjectId, u32, u32)> {
         let own = self.topic.1;

@@ -14,8 +14,6 @@ use crate::deed::Deed;
 #[derive(Debug)]
 pub(crate) struct ViewInner {
     pub(super) policy: Arc<Compiled>,
-    #[expect(dead_code, reason = "explain prints deeds in its name")]
-    pub(super) who: Who,
     /// The peer's place in the plan.
     pub(super) identity: Option<u16>,
     topics: Vec<(Topic, Table)>,
@@ -83,7 +81,7 @@ pub(super) fn view(set: &PolicySet, who: &Who) -> Arc<View> {
         .collect();
     let identity = policy.identities.iter().position(|name| *name == who.identity);
     let identity = identity.and_then(|place| u16::try_from(place).ok());
-    Arc::new(View { inner: ViewInner { policy, who: who.clone(), identity, topics } })
+    Arc::new(View { inner: ViewInner { policy, identity, topics } })
 }
 
 const fn entry(first: u32, last: u32, rule: RuleIx) -> Entry {

@@ -7,7 +7,7 @@ use super::{
     ready::{Admits, Ready},
 };
 use crate::{
-    deed::{Deed, ReadFirst, Values},
+    deed::{Deed, ReadFirst},
     time::Now,
     vocab::{Class, Reason},
 };
@@ -119,7 +119,7 @@ impl Scales<'_> {
         };
         let later = self.later(ready);
         let exact = ready.whole || matches!(ready.values, Some(Admits::Positional(_)));
-        if exact && (range != (self.deed.first, self.deed.last) || self.is_partial()) {
+        if exact && (range != (self.deed.first, self.deed.last) || self.is_partial() != ready.sets_nothing()) {
             return each(Piece { reach: Reach::Fails(Stage::Value), ..piece });
         }
         if let Some(reach) = self.at_once(ready) {
@@ -159,7 +159,7 @@ impl Scales<'_> {
     }
 
     fn is_empty_write(&self) -> bool {
-        self.deed.class == Class::Write && self.deed.values == Values::None
+        self.deed.class == Class::Write && self.deed.values.is_empty()
     }
 
     /// The verdict on value and step where no element has to be looked at.
@@ -177,8 +177,8 @@ impl Scales<'_> {
                 None => Some(if free && !ready.typed { Reach::Passes } else { fails }),
             };
         }
-        if self.deed.values == Values::None && !free {
-            return Some(fails);
+        if self.deed.values.is_empty() && !free {
+            return Some(if ready.sets_nothing() && ready.step.is_none() { Reach::Passes } else { fails });
         }
         (free && !ready.typed).then_some(Reach::Passes)
     }
@@ -337,5 +337,224 @@ impl Elements<'_> {
             Some((object, at)) => (object, at.saturating_add(first.saturating_sub(self.anchor))),
         };
         ReadFirst { unit: self.deed.unit, object, first, count }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        deed::Values,
+        keys::Setting,
+        policy::fixture::{Gate, HOLDING, INPUT, plan, told, write},
+    };
+
+    const DAY: u64 = 86_400_000_000_000;
+
+    #[test]
+    fn gen_13_typed_elements_are_written_whole_and_finite() {
+        let gate = Gate::new(&["hmi write holding 42-47 = -20.0..80.0 as f32", "hmi write holding 60-63 as u32"], &[]);
+        gate.table(&[
+            ("write holding 42-43 = 20.5 as f32", "allow 0"),
+            ("write holding 44-47 = [20.5, -20.0] as f32", "allow 0"),
+            ("write holding 42-43 = 80.5 as f32", "deny value_not_allowed"),
+            ("write holding 44-47 = [20.5, 99.0] as f32", "deny value_not_allowed"),
+            ("write holding 42 = 16800", "deny value_not_allowed"),
+            ("write holding 43-44 = [0, 16800]", "deny value_not_allowed"),
+            ("write holding 46-48 = [16800, 0, 0]", "deny address_not_allowed"),
+            ("write holding 60-61 = [1, 2]", "allow 1"),
+            ("write holding 61-62 = [1, 2]", "deny value_not_allowed"),
+            ("write holding 61 = 1", "deny value_not_allowed"),
+            // NaN, infinity.
+            ("write holding 42-43 = [32704, 0]", "deny value_not_allowed"),
+            ("write holding 42-43 = [32640, 0]", "deny value_not_allowed"),
+        ]);
+        let free = Gate::new(&["hmi write holding 42-43 as f32"], &[]);
+        free.table(&[
+            ("write holding 42-43 = [32704, 0]", "deny value_not_allowed"),
+            ("write holding 42-43 = [32639, 0]", "allow 0"),
+        ]);
+    }
+
+    #[test]
+    fn gen_13_halves_of_a_pair_from_two_rules_make_no_whole() {
+        let rules = ["hmi write holding 10-13 = 0..9 as u32", "hmi write holding 12 = 5"];
+        Gate::new(&rules, &[]).table(&[
+            ("write holding 10-11 = [0, 9]", "allow 0"),
+            ("write holding 10-12 = [0, 9, 5]", "allow 0 1"),
+            ("write holding 10-12 = [0, 9, 6]", "deny value_not_allowed"),
+            ("write holding 11-12 = [9, 5]", "deny value_not_allowed"),
+        ]);
+    }
+
+    #[test]
+    fn word_order_is_the_rules() {
+        Gate::new(&["hmi write holding 0-1 = 0..9 as u32 swapped", "hmi write holding 2-5 = -5..5 as i64"], &[]).table(
+            &[
+                ("write holding 0-1 = [9, 0]", "allow 0"),
+                ("write holding 0-1 = [0, 9]", "deny value_not_allowed"),
+                ("write holding 2-5 = [65535, 65535, 65535, 65531]", "allow 1"),
+                ("write holding 2-5 = [65535, 65535, 65535, 65530]", "deny value_not_allowed"),
+            ],
+        );
+    }
+
+    #[test]
+    fn whole_and_positional_rules_want_the_range_from_first_to_last() {
+        let rules = [
+            "hmi write holding 0-2 = 0..9 whole",
+            "hmi write holding 10-12 = [1, 2, 3]",
+            "hmi write holding 12-13 = [3, 4]",
+        ];
+        Gate::new(&rules, &[]).table(&[
+            ("write holding 0-2 = [1, 2, 3]", "allow 0"),
+            ("write holding 0-1 = [1, 2]", "deny value_not_allowed"),
+            ("write holding 0-2 = [1, 2, 30]", "deny value_not_allowed"),
+            ("write holding 10-12 = [1, 2, 3]", "allow 1"),
+            ("write holding 10-12 = [1, 2, 4]", "deny value_not_allowed"),
+            ("write holding 10-11 = [1, 2]", "deny value_not_allowed"),
+            ("write holding 10-13 = [1, 2, 3, 4]", "deny value_not_allowed"),
+        ]);
+    }
+
+    #[test]
+    fn bits_and_registers_cover_each_other_only_in_full() {
+        let every =
+            (0..16).map(|bit| std::format!("hmi write holding 1 bit {bit} via 6, 22")).collect::<std::vec::Vec<_>>();
+        let mut rules: std::vec::Vec<&str> = every.iter().map(std::string::String::as_str).collect();
+        rules.extend([
+            "hmi write holding 2 via 6, 22",
+            "hmi write holding 3 = 0..9 via 6, 22",
+            "hmi write holding 4 bit 0 = on via 6, 22",
+        ]);
+        let gate = Gate::new(&rules, &[]);
+        gate.table(&[
+            ("write holding 1 bit 7 = on via 22", "allow 7"),
+            ("write holding 1 = 5", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
+            ("write holding 2 bit 7 = on via 22", "allow 16"),
+            ("write holding 3 bit 0 = on via 22", "deny value_not_allowed"),
+            ("write holding 4 bit 0 = on via 22", "allow 18"),
+            ("write holding 4 bit 0 = off via 22", "deny value_not_allowed"),
+            ("write holding 4 = 1", "deny address_not_allowed"),
+            ("write holding 2 = [] via 22", "allow 16"),
+        ]);
+        let none = |first| Deed { values: Values::Words(&[]), ..write(first, 22, &[0, 0]) };
+        assert_eq!(told(&gate.deeds(&[none(2)])), "allow 16", "a mask that sets nothing");
+        assert_eq!(told(&gate.deeds(&[none(3)])), "deny value_not_allowed");
+        let fifteen = Gate::new(&rules[1..16], &[]);
+        fifteen.table(&[("write holding 1 = 5", "deny address_not_allowed")]);
+        let valued: std::vec::Vec<_> = (0..16).map(|bit| std::format!("hmi write holding 1 bit {bit} = off")).collect();
+        let valued: std::vec::Vec<&str> = valued.iter().map(std::string::String::as_str).collect();
+        Gate::new(&valued, &[]).table(&[
+            ("write holding 1 = 4", "deny value_not_allowed"),
+            ("write holding 1 = 0", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
+        ]);
+    }
+
+    #[test]
+    fn gen_13_a_step_is_measured_against_what_the_device_holds() {
+        let rules = ["hmi write holding 40-43 = 0..1500 step 100 up or to 1200"];
+        let gate = Gate::new(&rules, &[]).holds(HOLDING, 40, &[500, 500]);
+        gate.table(&[
+            ("write holding 40 = 600", "allow 0"),
+            ("write holding 40 = 601", "deny step_not_allowed"),
+            ("write holding 40 = 0", "allow 0"),
+            ("write holding 40 = 1200", "allow 0"),
+            ("write holding 40-41 = [600, 601]", "deny step_not_allowed"),
+            ("write holding 40 = 1501", "deny value_not_allowed"),
+            ("write holding 42 = 1", "ask holding 42+1"),
+            ("write holding 41-43 = [1, 1, 1]", "ask holding 41+3"),
+            ("write holding 41-42 = [1, 1501]", "deny value_not_allowed"),
+            ("write holding 41-42 = [601, 1]", "deny step_not_allowed"),
+            ("write holding 42-43 = [1200, 1200]", "allow 0"),
+        ]);
+        let gate = gate.at(5_000_000_001, &[]);
+        assert_eq!(gate.say("write holding 40 = 600"), "ask holding 40+1", "older than step_age");
+    }
+
+    #[test]
+    fn a_read_that_brings_no_answer_refuses_the_step_unless_the_conduit_says_otherwise() {
+        let mut plan = plan(&["hmi write holding 40 = 0..9 step 1", "hmi write coil 0 = on when input 3 = 0..5"], &[]);
+        let failed = [
+            ReadFirst { unit: 1, object: HOLDING, first: 40, count: 1 },
+            ReadFirst { unit: 1, object: INPUT, first: 3, count: 1 },
+        ];
+        let mut gate = Gate::of(&plan);
+        gate.failed = failed.to_vec();
+        gate.table(&[
+            ("write holding 40 = 1", "deny step_not_allowed"),
+            ("write coil 0 = on", "deny condition_not_met"),
+        ]);
+        plan.settings.0.insert("step_unknown", Setting::Text("allow".into()));
+        let mut gate = Gate::of(&plan);
+        gate.failed = failed.to_vec();
+        gate.table(&[("write holding 40 = 1", "allow 0"), ("write coil 0 = on", "deny condition_not_met")]);
+    }
+
+    #[test]
+    fn nothing_is_asked_that_the_verdict_does_not_hang_on() {
+        let rules = [
+            "hmi write holding 40 = 0..9 step 1 during day",
+            "hmi write holding 41 = 0..9 step 1",
+            "hmi write holding 41 = 5",
+            "hmi write holding 42 = 0..9 step 1",
+        ];
+        let gate = Gate::new(&rules, &["any write holding 42 = 7"]);
+        gate.table(&[
+            ("write holding 40 = 1", "deny outside_schedule"),
+            ("write holding 41 = 5", "allow 2"),
+            ("write holding 41 = 6", "ask holding 41+1"),
+            ("write holding 42 = 7", "deny value_not_allowed!"),
+            ("write holding 40-41 = [1, 6]", "deny outside_schedule"),
+        ]);
+        let both = gate.deeds(&[write(41, 6, &[0, 6]), write(43, 6, &[0, 1])]);
+        assert_eq!(told(&both), "deny address_not_allowed", "another deed is refused anyway");
+    }
+
+    #[test]
+    fn steps_of_wide_elements_read_whole_elements_and_can_read_elsewhere() {
+        let rules = [
+            "hmi write holding 42-45 = -20.0..80.0 step 1.5 as f32",
+            "hmi write holding 50-53 = 0..9 step 1 from input 12",
+        ];
+        let gate = Gate::new(&rules, &[]);
+        gate.table(&[
+            ("write holding 44-45 = 20.5 as f32", "ask holding 44+2"),
+            ("write holding 52 = 4", "ask input 14+1"),
+            ("write holding 51-53 = [4, 4, 4]", "ask input 13+3"),
+        ]);
+        let gate = gate.holds(HOLDING, 44, &[0x41A0, 0]).holds(INPUT, 14, &[3]);
+        gate.table(&[
+            ("write holding 44-45 = 21.5 as f32", "allow 0"),
+            ("write holding 44-45 = 21.75 as f32", "deny step_not_allowed"),
+            ("write holding 52 = 4", "allow 1"),
+            ("write holding 52 = 5", "deny step_not_allowed"),
+        ]);
+        let gate = gate.holds(HOLDING, 44, &[0x7FC0, 0]);
+        assert_eq!(
+            gate.say("write holding 44-45 = 21.5 as f32"),
+            "deny step_not_allowed",
+            "the device holds no number"
+        );
+    }
+
+    #[test]
+    fn a_condition_is_asked_for_and_must_hold() {
+        let rules =
+            ["hmi write coil 7 = on when discrete 20 = on", "hmi write holding 1 = 0..9 step 1 when input 4 = 0..5"];
+        let gate = Gate::new(&rules, &[]).at(DAY, &[]);
+        gate.table(&[
+            ("write coil 7 = on", "ask discrete 20+1"),
+            ("write coil 7 = off", "deny value_not_allowed"),
+            ("write holding 1 = 1", "ask holding 1+1"),
+        ]);
+        let gate = gate.holds(crate::policy::fixture::DISCRETE, 20, &[1]).holds(HOLDING, 1, &[0]);
+        gate.table(&[("write coil 7 = on", "allow 0"), ("write holding 1 = 1", "ask input 4+1")]);
+        let gate = gate.holds(crate::policy::fixture::DISCRETE, 20, &[0]).holds(INPUT, 4, &[6]);
+        gate.table(&[
+            ("write coil 7 = on", "deny condition_not_met"),
+            ("write holding 1 = 1", "deny condition_not_met"),
+            ("write holding 1 = 2", "deny step_not_allowed"),
+        ]);
     }
 }

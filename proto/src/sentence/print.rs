@@ -11,10 +11,7 @@ use super::{
     Addressing, Element, Grammar, Index, Num, Per, Sentence, StepClause, StepDirection, ValueSet,
     address::{show_code, show_range},
 };
-use crate::{
-    deed::{Deed, ObjectId, Values},
-    vocab::Class,
-};
+use crate::deed::{Deed, ObjectId, Values};
 
 /// The canonical text: one blank between words, `, ` between items, all in the order of the clauses.
 pub(super) fn sentence(one: &Sentence, grammar: &Grammar, addressing: Addressing) -> String {
@@ -66,9 +63,9 @@ pub(super) fn of_deed(who: Option<&str>, deed: &Deed<'_>) -> Sentence {
         bit: deed.bit,
         units: vec![(deed.unit, deed.unit)],
         values: match values.as_slice() {
-            // A mask that touches no bit: without a list, the copied rule would admit every value.
-            [] if matches!(deed.class, Class::Write | Class::Control) => Some(ValueSet::Positional(Vec::new())),
-            [] => None,
+            // Nothing is written, or it is not understood what.
+            [] if deed.values == Values::None => None,
+            // A mask that touches no bit falls to the list: without one, the copied rule would admit every value.
             [only] => Some(ValueSet::Each(vec![(*only, *only)])),
             _ => Some(ValueSet::Positional(values)),
         },

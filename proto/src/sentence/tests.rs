@@ -225,7 +225,7 @@ fn a_deed_prints_as_the_rule_that_allows_it_alone() {
             Deed { bit: Some(3), ..deed(Class::Write, HOLDING, 22, (4, 4), Values::Bit(false)) },
             "scada-1 write holding 4 bit 3 unit 1 = off via 22",
         ),
-        (deed(Class::Write, HOLDING, 22, (4, 4), Values::None), "scada-1 write holding 4 unit 1 = [] via 22"),
+        (deed(Class::Write, HOLDING, 22, (4, 4), Values::Words(&[])), "scada-1 write holding 4 unit 1 = [] via 22"),
         (deed(Class::Program, FUNCTION, 90, (90, 90), Values::None), "scada-1 program function 90 unit 1 via 90"),
         (
             deed(Class::Identify, FUNCTION, 43, (3883, 3883), Values::None),
