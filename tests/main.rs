@@ -2,5 +2,6 @@
 
 mod gate;
 mod house;
+mod sockets;
 mod units;
 mod vectors;

@@ -50,7 +50,7 @@ fn strangers_get_nothing_and_are_written_down() {
     let device = Device::start();
     let mut gate = Gate::before(&plain(&device), "");
     let refused = |gate: &Gate, name: Option<&str>| {
-        let mut client = gate.client_as(name, "gate");
+        let mut client = gate.client_as(name, "gate.plant");
         let _ = client.write_all(&request(1, READ));
         let mut nothing = Vec::new();
         let _ = client.read_to_end(&mut nothing);

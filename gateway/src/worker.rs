@@ -258,3 +258,6 @@ async fn follow_life(mut common: Common, cells: Rc<[Rc<Cell>]>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

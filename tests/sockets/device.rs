@@ -11,8 +11,8 @@ use std::{
 };
 
 /// A device on loopback. Holding registers hold their own address.
-pub struct Device {
-    pub address: SocketAddr,
+pub(crate) struct Device {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -26,11 +26,11 @@ struct Shared {
 }
 
 impl Device {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::on("127.0.0.1:0".parse().expect("an address"))
     }
 
-    pub fn on(address: SocketAddr) -> Self {
+    pub(crate) fn on(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).expect("a device needs a port");
         let address = listener.local_addr().expect("bound");
         let shared = Arc::new(Shared::default());
@@ -49,21 +49,21 @@ impl Device {
     }
 
     /// Every byte that any connection brought.
-    pub fn got(&self) -> Vec<u8> {
+    pub(crate) fn got(&self) -> Vec<u8> {
         self.shared.got.lock().expect("no panic under the lock").clone()
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.shared.live.load(SeqCst)
     }
 
     /// The last value written with FC 6.
-    pub fn written(&self) -> u16 {
+    pub(crate) fn written(&self) -> u16 {
         self.shared.written.load(SeqCst)
     }
 
     /// Goes on reading and answers nothing.
-    pub fn mute(&self, mute: bool) {
+    pub(crate) fn mute(&self, mute: bool) {
         self.shared.mute.store(mute, SeqCst);
     }
 }
@@ -132,20 +132,20 @@ fn whole(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// TLS in front of a device: an MBAPS device as far as the gate can tell.
-pub struct TlsFront {
-    pub address: SocketAddr,
+pub(crate) struct TlsFront {
+    pub(crate) address: SocketAddr,
     listener: TcpListener,
     behind: SocketAddr,
 }
 
 impl TlsFront {
-    pub fn before(behind: SocketAddr) -> Self {
+    pub(crate) fn before(behind: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         Self { address: listener.local_addr().expect("bound"), listener, behind }
     }
 
     /// Serves one connection with the certificate `name` of `dir`, and demands one of the plant's.
-    pub fn start(self, dir: &std::path::Path, name: &str) {
+    pub(crate) fn start(self, dir: &std::path::Path, name: &str) {
         let config = server(dir, name);
         std::thread::spawn(move || {
             let (near, _) = self.listener.accept().expect("the gate dials");

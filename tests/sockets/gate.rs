@@ -26,13 +26,13 @@ use sluicegate::{
 use sluicegate_proto::time::ScheduleSet;
 
 /// How long a test waits for something that must happen. Never reached when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running gateway.
-pub struct Gate {
-    pub address: SocketAddr,
-    pub metrics: Arc<SiteMetrics>,
-    pub clock: Clock,
+pub(crate) struct Gate {
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics: Arc<SiteMetrics>,
+    pub(crate) clock: Clock,
     dir: tempfile::TempDir,
     gateway: Option<Gateway>,
     memory: MemoryJournal,
@@ -40,16 +40,16 @@ pub struct Gate {
 }
 
 /// A client's TLS stream.
-pub type Client = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Client = StreamOwned<ClientConnection, TcpStream>;
 
 impl Gate {
     /// A gateway before `upstream` (as the config writes it). `more` goes into `[conduits.pump]`.
-    pub fn before(upstream: &str, more: &str) -> Self {
+    pub(crate) fn before(upstream: &str, more: &str) -> Self {
         Self::with(upstream, more, "tls")
     }
 
     /// The same on a plain listener, where the source is the identity.
-    pub fn plain(upstream: &str, more: &str) -> Self {
+    pub(crate) fn plain(upstream: &str, more: &str) -> Self {
         Self::with(upstream, more, "tcp")
     }
 
@@ -74,27 +74,27 @@ impl Gate {
     }
 
     /// The directory with the certificates.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     /// A client that shows the certificate `name`, after its handshake as far as a client can tell.
-    pub fn client(&self, name: &str) -> Client {
-        self.client_as(Some(name), "gate")
+    pub(crate) fn client(&self, name: &str) -> Client {
+        self.client_as(Some(name), "gate.plant")
     }
 
     /// A client with a certificate or without, that asks for `sni`.
-    pub fn client_as(&self, name: Option<&str>, sni: &str) -> Client {
+    pub(crate) fn client_as(&self, name: Option<&str>, sni: &str) -> Client {
         client(self.dir(), self.address, name, sni)
     }
 
     /// A bare connection.
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         connect(self.address).expect("the gate listens")
     }
 
     /// Waits for a record.
-    pub fn record(&mut self, what: &str, is: impl Fn(&Record) -> bool) -> Record {
+    pub(crate) fn record(&mut self, what: &str, is: impl Fn(&Record) -> bool) -> Record {
         let until = Instant::now() + PATIENCE;
         loop {
             self.records.extend(self.memory.drain());
@@ -107,19 +107,19 @@ impl Gate {
     }
 
     /// All records of one kind so far.
-    pub fn count(&mut self, event: Event) -> usize {
+    pub(crate) fn count(&mut self, event: Event) -> usize {
         self.records.extend(self.memory.drain());
         self.records.iter().filter(|(_, record)| record.event == event).count()
     }
 
     /// Waits until a series has this value.
-    pub fn metric(&self, series: &str, value: &str) {
+    pub(crate) fn metric(&self, series: &str, value: &str) {
         let line = format!("sluicegate_{series} {value}");
         wait_for(&line, || self.metrics.text().lines().any(|one| one == line));
     }
 
     /// Stops in good order; who held it up.
-    pub fn stop(&mut self, stages: &[Stage]) -> Vec<Report> {
+    pub(crate) fn stop(&mut self, stages: &[Stage]) -> Vec<Report> {
         let Some(mut gateway) = self.gateway.take() else { return Vec::new() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         stages.iter().for_each(|stage| gateway.stop(*stage));
@@ -142,7 +142,7 @@ impl Drop for Gate {
 }
 
 /// A directory with a plant's certificates and a configuration.
-pub fn plant(upstream: &str, more: &str, transport: &str) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn plant(upstream: &str, more: &str, transport: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a directory");
     make_pki(dir.path());
     let file = dir.path().join("sluicegate.toml");
@@ -151,7 +151,7 @@ pub fn plant(upstream: &str, more: &str, transport: &str) -> (tempfile::TempDir,
 }
 
 /// A client with a certificate of `dir` or without, that asks for `sni`.
-pub fn client(dir: &Path, address: SocketAddr, name: Option<&str>, sni: &str) -> Client {
+pub(crate) fn client(dir: &Path, address: SocketAddr, name: Option<&str>, sni: &str) -> Client {
     let mut roots = RootCertStore::empty();
     roots.add(certificate(&dir.join("plant.crt"))).expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -174,7 +174,7 @@ pub fn client(dir: &Path, address: SocketAddr, name: Option<&str>, sni: &str) ->
 }
 
 /// A bare connection.
-pub fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+pub(crate) fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
@@ -182,7 +182,7 @@ pub fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
 }
 
 /// Waits until something is so.
-pub fn wait_for(what: &str, is: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is() {
         assert!(Instant::now() < until, "it never came to this: {what}");
@@ -191,7 +191,7 @@ pub fn wait_for(what: &str, is: impl Fn() -> bool) {
 }
 
 /// One Modbus request of unit 1.
-pub fn request(id: u16, pdu: &[u8]) -> Vec<u8> {
+pub(crate) fn request(id: u16, pdu: &[u8]) -> Vec<u8> {
     let mut frame = id.to_be_bytes().to_vec();
     frame.extend_from_slice(&[0, 0]);
     frame.extend_from_slice(&u16::try_from(pdu.len() + 1).expect("short").to_be_bytes());
@@ -201,13 +201,13 @@ pub fn request(id: u16, pdu: &[u8]) -> Vec<u8> {
 }
 
 /// Sends one request and reads its answer's PDU.
-pub fn ask<S: Read + Write>(stream: &mut S, id: u16, pdu: &[u8]) -> Vec<u8> {
+pub(crate) fn ask<S: Read + Write>(stream: &mut S, id: u16, pdu: &[u8]) -> Vec<u8> {
     stream.write_all(&request(id, pdu)).expect("sent");
     answer(stream, id)
 }
 
 /// Reads one answer's PDU.
-pub fn answer<S: Read>(stream: &mut S, id: u16) -> Vec<u8> {
+pub(crate) fn answer<S: Read>(stream: &mut S, id: u16) -> Vec<u8> {
     let mut head = [0; 7];
     stream.read_exact(&mut head).expect("an answer");
     assert_eq!(head[..2], id.to_be_bytes(), "answers come in order");
@@ -225,7 +225,7 @@ fn make_pki(dir: &Path) {
     let one = |name: &str, server: bool| pki::Request {
         name: name.to_owned(),
         uris: vec![format!("spiffe://plant/{name}")],
-        dnss: vec![name.to_owned()],
+        dnss: vec![format!("{name}.plant")],
         ips: Vec::new(),
         role: None,
         days: 30,
@@ -274,7 +274,7 @@ cert = "gate.crt"
 key = "gate.key"
 [authorities.plant]
 roots = "plant.crt"
-names = ["spiffe://plant/*", "dns:*"]
+names = ["spiffe://plant/*", "dns:*.plant"]
 [identities.scada]
 zone = "ops"
 {matching}
@@ -283,7 +283,7 @@ roles = ["hmi"]
 [identities.plc]
 zone = "cell"
 authority = "plant"
-match = {{ dns = "plc" }}
+match = {{ dns = "plc.plant" }}
 roles = []
 [roles.hmi]
 [listeners.ot]

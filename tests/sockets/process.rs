@@ -81,7 +81,7 @@ fn it_says_where_it_listens_and_stops_in_three_steps() {
     let device = Device::start();
     let (dir, file) = plant(&format!("\"{}\"", device.address), "", "tls");
     let mut process = Process::start(&file, 1024);
-    let mut scada = client(dir.path(), process.address, Some("scada"), "gate");
+    let mut scada = client(dir.path(), process.address, Some("scada"), "gate.plant");
     assert_eq!(ask(&mut scada, 1, READ), VALUES);
     assert_eq!(process.terminate(), 0);
     for step in ["1/3", "2/3", "3/3"] {
@@ -120,7 +120,7 @@ fn a_full_descriptor_table_ends_nothing() {
     // A connection made while the table was full may have been shed: another one is not.
     wait_for("service again", || {
         let (dir, address) = (dir.path().to_owned(), process.address);
-        std::thread::spawn(move || ask(&mut client(&dir, address, Some("scada"), "gate"), 1, READ)).join().is_ok()
+        std::thread::spawn(move || ask(&mut client(&dir, address, Some("scada"), "gate.plant"), 1, READ)).join().is_ok()
     });
     assert_eq!(process.terminate(), 0);
 }

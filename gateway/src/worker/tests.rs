@@ -111,7 +111,7 @@ fn a_panic_severs_the_sessions_of_its_conduit_and_the_next_session_starts_afresh
 
         let broken = Rc::clone(&cell);
         let panics = async move {
-            let _state = broken.ask(|engine| engine.sessions());
+            let _state = broken.ask(crate::engine::Engine::sessions);
             panic!("a bug of ours");
         };
         let severed = Rc::clone(&cell);
