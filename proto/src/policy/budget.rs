@@ -97,7 +97,8 @@ impl Budgets {
     }
 
     /// Takes one token out of every bucket that the rules of `charges` name for this identity (its place in the
-    /// plan), one for each rule; `None`, and nothing taken, where one is empty.
+    /// plan), one for each rule; `None`, and nothing taken, where one is empty. No bucket stops what `always` rules
+    /// cover: it takes what there is.
     pub fn reserve(&mut self, charges: &Charges, identity: u16, now: Mono) -> Option<Reservation> {
         let mut reservation = Reservation { tokens: Vec::new() };
         let policy = Arc::clone(&self.policy);
@@ -106,6 +107,9 @@ impl Budgets {
             let token = self.token(*bucket, Some(identity));
             let level = token.filter(|token| self.has(*token, now)).and_then(|token| self.level_mut(token));
             let (Some(token), Some(level)) = (token, level) else {
+                if charges.always {
+                    continue;
+                }
                 self.give_back(reservation);
                 return None;
             };
@@ -333,6 +337,9 @@ mod tests {
         assert_eq!(drain(&mut budgets, &[0], 1, at(0)), 1);
         assert_eq!(drain(&mut budgets, &[1], 1, at(0)), 0);
         assert_eq!(drain(&mut budgets, &[2], 1, at(0)), 1000);
+        let stop = Charges { always: true, ..charge(&[0]) };
+        let taken = budgets.reserve(&stop, 1, at(0)).expect("an emergency goes out past an empty bucket");
+        budgets.commit(taken, at(0));
     }
 
     proptest! {
