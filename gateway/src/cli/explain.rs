@@ -58,49 +58,45 @@ pub(super) fn show(found: &Explanation, as_json: bool) -> Exit {
 
 pub(super) fn to_text(found: &Explanation) -> String {
     let mut text = String::new();
-    for deed in &found.deeds {
-        let _ = writeln!(text, "{deed}");
+    let outcome = outcome_text(&found.outcome);
+    let deeds: String = found.deeds.iter().map(|deed| format!("  {deed}\n")).collect();
+    if found.reads.is_empty() {
+        let (verdict, rest) = outcome.split_once('\n').unwrap_or((&outcome, ""));
+        let _ = write!(text, "{verdict}\n{deeds}{rest}");
+        return text;
     }
+    let _ = write!(text, "depends on what the device holds\n{deeds}");
     for read in &found.reads {
         let _ = writeln!(text, "  the gateway would first {read}");
     }
-    if found.reads.is_empty() {
-        text.push_str(&outcome_text(found));
-    } else {
-        if let Some(rule) = &found.hangs_on {
-            let _ = writeln!(
-                text,
-                "  then: allowed if what the device holds suits {} {:?} at {}",
-                rule.id, rule.text, rule.place
-            );
-        }
-        text.push_str("  without an answer:\n");
-        text.push_str(&outcome_text(found));
+    if let Some(rule) = &found.hangs_on {
+        let _ = writeln!(text, "  then: allowed if that suits {}", rule_text(rule));
     }
+    let _ = write!(text, "  without an answer, {outcome}");
     text
 }
 
-fn outcome_text(found: &Explanation) -> String {
+fn outcome_text(outcome: &Outcome) -> String {
     let mut text = String::new();
-    match &found.outcome {
+    match outcome {
         Outcome::Allowed { rules, always, spends } => {
-            let _ = writeln!(text, "  allowed on {} as {}", found.conduit, found.identity);
+            text.push_str("allowed\n");
             for rule in rules {
-                let _ = writeln!(text, "  by {} {:?} at {}", rule.id, rule.text, rule.place);
+                let _ = writeln!(text, "  by {}", rule_text(rule));
             }
             if *always {
                 text.push_str("  always: rate, max, step, when and schedule do not count\n");
             }
             if *spends {
-                text.push_str("  each one spends from the rule's bucket; an empty bucket refuses with rate_limited\n");
+                text.push_str("  it spends from a bucket; an empty one refuses with rate_limited\n");
             }
         }
         Outcome::Denied { reason, rule, by_deny_rule, answer, nearest } => {
             let word = if *answer == Answer::Device { "would be denied" } else { "denied" };
-            let _ = writeln!(text, "  {word} {reason} on {} as {}", found.conduit, found.identity);
+            let _ = writeln!(text, "{word}: {reason}");
             if let Some(rule) = rule {
                 let how = if *by_deny_rule { "by deny rule" } else { "nearest rule" };
-                let _ = writeln!(text, "  {how} {} {:?} at {}", rule.id, rule.text, rule.place);
+                let _ = writeln!(text, "  {how} {}", rule_text(rule));
             }
             let _ = writeln!(text, "  the peer gets: {answer}");
             for step in &nearest.steps {
@@ -112,6 +108,10 @@ fn outcome_text(found: &Explanation) -> String {
         }
     }
     text
+}
+
+fn rule_text(rule: &RuleShown) -> String {
+    format!("{} {:?} at {}", rule.id, rule.text, rule.place)
 }
 
 pub(super) fn to_json(found: &Explanation) -> Value {
