@@ -163,6 +163,8 @@ pub async fn story(
             outcome.told.join(", ")
         ));
         outcomes.push((attack, outcome));
+        // The audit trail follows within a moment: its lines are to stand below the attack that they are about.
+        sleep(LOOK).await;
     }
     operator.two_rounds().await;
     between();

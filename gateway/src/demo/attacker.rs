@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    client::{Door, Got, Shown, answer, ask, framed},
+    client::{Door, Got, Shown, answer, ask, framed, leave},
     site::{PEER_BURST, PEER_RATE, SETPOINT},
     wire::WireLog,
 };
@@ -170,6 +170,9 @@ impl Attack {
             if got != one.expect {
                 outcome.broken.push(format!("the attacker got {got}, not {}", one.expect));
             }
+        }
+        if let Some(stream) = session {
+            leave(stream).await;
         }
     }
 }

@@ -120,6 +120,11 @@ pub(super) async fn ask(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> Got 
     }
 }
 
+/// Says goodbye, so that the gate does not take the end for an accident.
+pub(super) async fn leave(mut stream: TlsStream<TcpStream>) {
+    let _ = timeout(PATIENCE, stream.shutdown()).await;
+}
+
 /// Reads one answer.
 pub(super) async fn answer<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> io::Result<Got> {
     let mut header = [0; HEADER];

@@ -19,6 +19,8 @@ use tokio::{
 const START: Duration = Duration::from_secs(60);
 /// Longest answer of the admin endpoint.
 const PROBE: Duration = Duration::from_secs(2);
+/// The gateway prints this once every listener takes peers.
+const SERVING: &str = "\nserving ";
 /// Bytes read of one answer of `/readyz`: its first line matters.
 const FIRST_LINE: usize = 64;
 
@@ -57,7 +59,8 @@ pub enum GateError {
 }
 
 impl Gate {
-    /// Starts `binary run --config FILE` with its output in `DIR/gateway.log`, and waits until `/readyz` says 200.
+    /// Starts `binary run --config FILE` with its output in `DIR/gateway.log`, and waits until `/readyz` says 200 or it has
+    /// printed that it serves.
     ///
     /// # Errors
     /// See [`GateError`].
@@ -96,7 +99,8 @@ impl Gate {
             if let Some(status) = self.ended() {
                 return Err(GateError::Ended { status, printed: self.printed() });
             }
-            if timeout(PROBE, probe(metrics)).await.is_ok_and(|said| said.unwrap_or(false)) {
+            let answered = timeout(PROBE, probe(metrics)).await.is_ok_and(|said| said.unwrap_or(false));
+            if answered || self.printed().contains(SERVING) {
                 return Ok(());
             }
             sleep(Duration::from_millis(50)).await;

@@ -5,22 +5,38 @@ use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// Bytes read of one file in one look.
 const LOOK: u64 = 1 << 20;
+
+/// Lines of one kind that are shown before the rest of them is only counted: the operator's rounds and the flood would
+/// bury what the reader tries.
+const SHOWN: u64 = 3;
+/// Between two counts.
+const COUNT: Duration = Duration::from_secs(10);
 
 /// Follows the audit trail of a state directory.
 #[derive(Debug)]
 pub struct Tail {
     dir: PathBuf,
     read: BTreeMap<PathBuf, u64>,
+    shown: BTreeMap<&'static str, u64>,
+    counted: BTreeMap<&'static str, u64>,
+    told: Instant,
 }
 
 impl Tail {
     /// From the beginning.
     pub fn new(state: &Path) -> Self {
-        Self { dir: state.to_owned(), read: BTreeMap::new() }
+        Self {
+            dir: state.to_owned(),
+            read: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            told: Instant::now(),
+        }
     }
 
     /// The records that came since the last look, each as one line for people. Nothing there yet is no fault.
@@ -33,7 +49,30 @@ impl Tail {
                 lines.extend(text.lines().filter_map(said));
             }
         }
+        lines.retain(|line| self.is_shown(line));
+        if self.told.elapsed() > COUNT {
+            self.told = Instant::now();
+            let counts = std::mem::take(&mut self.counted);
+            lines.extend(counts.into_iter().map(|(kind, count)| format!("{count} more: {kind}")));
+        }
         lines
+    }
+
+    /// Whether a line is shown; one that is not is counted.
+    fn is_shown(&mut self, line: &str) -> bool {
+        let kind = if line.starts_with("allowed  operator ") {
+            "allowed, the operator's rounds"
+        } else if line.ends_with("rate_limited") {
+            "denied, rate_limited"
+        } else {
+            return true;
+        };
+        let shown = self.shown.entry(kind).or_default();
+        *shown += 1;
+        if *shown > SHOWN {
+            *self.counted.entry(kind).or_default() += 1;
+        }
+        *shown <= SHOWN
     }
 }
 
@@ -82,6 +121,17 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn what_comes_in_crowds_is_counted() {
+        let mut tail = Tail::new(Path::new("/nowhere"));
+        let shown = (0..10).filter(|_| tail.is_shown("allowed  operator write coil 7 unit 1 = off via 5")).count();
+        assert_eq!(shown, 3);
+        assert!(
+            (0..10).all(|_| tail.is_shown("denied  operator-2 write holding 95 unit 1 = 1 via 6  address_not_allowed"))
+        );
+        assert_eq!(tail.counted.into_values().collect::<Vec<_>>(), [7]);
+    }
 
     #[test]
     fn only_whole_lines_are_told_and_each_once() {

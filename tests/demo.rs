@@ -1,0 +1,64 @@
+//! `sluicegate demo` shows the main job, and fails when any one rule or check is missing.
+
+use std::{
+    process::{Command, Output},
+    sync::Mutex,
+};
+
+use sluicegate::demo::site::WEAKNESSES;
+
+/// Demos at once: each starts two processes, and the machine may have two cores.
+const AT_ONCE: usize = 3;
+
+fn demo(more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+    command.args(["demo", "--seconds", "1"]).args(more);
+    command.output().expect("the binary was just built")
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn the_demo_holds_and_prints_how_to_attack_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let kept = dir.path().join("kept");
+    let output = demo(&["--keep", kept.to_str().expect("the path is text")]);
+    let text = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for words in ["mbpoll", "openssl s_client", "/metrics", "denied  operator-2 write holding 95 unit 1 = 1202 via 6"] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    let check = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
+        .args(["check", "--config"])
+        .arg(kept.join("sluicegate.toml"))
+        .output()
+        .expect("the binary was just built");
+    assert_eq!(check.status.code(), Some(0), "{}", printed(&check));
+    let again = demo(&["--keep", kept.to_str().expect("the path is text")]);
+    assert_eq!(again.status.code(), Some(2), "a directory in use is refused: {}", printed(&again));
+}
+
+#[test]
+fn without_any_one_rule_or_check_the_demo_fails() {
+    let waiting = Mutex::new(WEAKNESSES.iter().collect::<Vec<_>>());
+    let unnoticed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(weakness) = waiting.lock().expect("no thread panics with it").pop() else { break };
+                    let output = demo(&["--weaken", weakness.name]);
+                    let text = printed(&output);
+                    if output.status.code() != Some(1) || !text.contains("BROKEN") {
+                        let mut unnoticed = unnoticed.lock().expect("no thread panics with it");
+                        unnoticed.push(format!("{}: {:?}\n{text}", weakness.name, output.status));
+                    }
+                }
+            });
+        }
+    });
+    let unnoticed = unnoticed.into_inner().expect("no thread panics with it");
+    assert!(unnoticed.is_empty(), "{}", unnoticed.join("\n\n"));
+}
