@@ -5,7 +5,7 @@
 //!                \________ all that can fail, before the first byte is served _______/
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use sluicegate_config::Loaded;
 use tokio::{
@@ -135,7 +135,8 @@ fn started(parts: &Parts, gateway: &Gateway) {
 
 /// One line on stderr, whatever the log level: what an operator or a script waits for.
 fn say(line: &str) {
-    eprintln!("{line}");
+    // Nobody reading stderr any more must not end a gateway.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn lines(errors: &[TrustError]) -> String {

@@ -10,7 +10,11 @@ use crate::observe::site::SiteMetrics;
 pub(super) fn start(metrics: &Arc<SiteMetrics>) {
     let filter = EnvFilter::try_from_env("SLUICEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(!plain);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(!plain)
+        .log_internal_errors(false);
     let started = tracing_subscriber::registry().with(filter).with(lines).with(metrics.log_counter()).try_init();
     if started.is_err() {
         tracing::debug!("log lines go where they went before");
