@@ -9,6 +9,7 @@
 //! trail      files, rotation, bound      recover   what a restart finds         audit       reading it back
 //! ```
 
+pub mod admin;
 pub mod audit;
 mod chain;
 mod checkpoint;

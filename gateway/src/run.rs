@@ -18,6 +18,7 @@ use crate::{
     listen::{self, BindError},
     notify,
     observe::{
+        admin::Standing,
         metrics::unix_seconds,
         record::{Event, Record},
         recover::AuditError,
@@ -28,6 +29,7 @@ use crate::{
     trust::{Trust, TrustError},
 };
 
+mod endpoint;
 mod gateway;
 mod logs;
 mod seconds;
@@ -50,6 +52,14 @@ pub enum RunError {
     /// The operator: the state directory.
     #[error("the audit trail cannot be opened: {0}")]
     Audit(#[from] AuditError),
+    /// The operator: the metrics endpoint's address.
+    #[error("metrics.bind: cannot listen on {address}: {source}")]
+    Metrics {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system has no room for our threads.
     #[error("the gateway cannot start: {0}")]
     Start(#[from] std::io::Error),
@@ -85,10 +95,13 @@ async fn serve(parts: Parts) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let bound = listen::bind_all(&parts.site)?;
+    let standing = endpoint::start(&parts)?;
     let holding = seconds::schedules(&parts.site, parts.trust.clock().now());
     let gateway = Gateway::start(&parts, bound, holding)?;
     let mut seconds = seconds::Seconds::new(&parts);
     seconds.look(&gateway);
+    // Before systemd hears of it: whoever is told READY=1 finds `/readyz` at 200.
+    standing.send_replace(Standing::Ready);
     started(&parts, &gateway);
     let mut health = parts.journal.health();
     let mut tick = interval(seconds::LOOK);
@@ -103,6 +116,7 @@ async fn serve(parts: Parts) -> Result<(), RunError> {
             _ = tick.tick() => seconds.look(&gateway),
         }
     };
+    standing.send_replace(Standing::Draining);
     let again = async {
         tokio::select! {
             _ = terminate.recv() => {}

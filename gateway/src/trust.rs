@@ -44,6 +44,8 @@ pub struct Trust {
     authorities: Vec<Arc<vouch::Authority>>,
     /// In the site's order; `None` for plain TCP.
     listeners: Vec<Option<Arc<listener::Door>>>,
+    /// The metrics endpoint's; `None` for plain TCP.
+    metrics: Option<Arc<listener::Door>>,
     /// By conduit and place in its upstream list; `None` for plain TCP.
     upstreams: Vec<Vec<Option<UpstreamTls>>>,
 }
@@ -134,16 +136,22 @@ impl Trust {
         }
         let load::Found { certificates, authorities } = found;
         let listeners = listener::doors(site, &clock, &certificates, &authorities, &mut faults);
+        let metrics = listener::metrics_door(site, &clock, &certificates, &authorities, &mut faults);
         let upstreams = upstream::all(site, &clock, &certificates, &authorities, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self { site: site.clone(), clock, certificates, authorities, listeners, upstreams })
+        Ok(Self { site: site.clone(), clock, certificates, authorities, listeners, metrics, upstreams })
     }
 
     /// One handshake on a TLS listener; `None` on plain TCP.
     pub fn handshake(&self, listener: ListenerId) -> Option<Handshake> {
         self.listeners.get(listener.index())?.as_ref().map(Handshake::new)
+    }
+
+    /// One handshake on the metrics endpoint; `None` where it has no TLS.
+    pub fn metrics_handshake(&self) -> Option<Handshake> {
+        self.metrics.as_ref().map(Handshake::new)
     }
 
     /// How to dial the `place`th upstream of a conduit; `None` when it is plain TCP.

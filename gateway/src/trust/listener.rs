@@ -17,14 +17,14 @@ use rustls::{
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sluicegate_config::plan::{ConduitId, Site, Transport};
+use sluicegate_config::plan::{CertificateId, ConduitId, Site, Transport};
 use sluicegate_proto::vocab::Cause;
 
 use super::{
     TrustError, load,
     names::{Leaf, Presented},
     provider,
-    vouch::{Authority, Doubt, Tolerance, Use},
+    vouch::{Authority, Doubt, Grace, Tolerance, Use},
 };
 use crate::faults::Clock;
 
@@ -98,36 +98,46 @@ pub(super) fn doors(
             doors.push(None);
             continue;
         };
-        let own = &certificates[certificate.index()];
-        if !own.serves {
-            faults.push(TrustError::Purpose {
-                certificate: site.certificates[certificate.index()].name.clone(),
-                path: site.certificates[certificate.index()].cert.clone(),
-                place: format!("listener {}", listener.name),
-                help: "issue it with --server",
-            });
-        }
-        let authorities: Vec<_> = trusted.iter().map(|id| authorities[id.index()].clone()).collect();
         let behind = listener.conduits.iter().map(|id| {
             let conduit = &site.conduits[id.index()];
             Behind { id: *id, sni: conduit.sni.clone(), tolerance: Tolerance::of(&conduit.faults) }
         });
-        let door = Arc::new(Door {
+        let door = Door {
             name: listener.name.clone(),
-            certificate: own.key.clone(),
-            hints: authorities.iter().flat_map(|one| one.roots.subjects()).collect(),
-            authorities,
+            certificate: certificates[certificate.index()].key.clone(),
+            hints: Vec::new(),
+            authorities: trusted.iter().map(|id| authorities[id.index()].clone()).collect(),
             behind: behind.collect(),
             tls12: *tls12,
             clock: clock.clone(),
-        });
-        // The first handshake must not be the one to find out.
-        if let Err(source) = config(&Seen::new(&door)) {
-            faults.push(TrustError::Tls { what: format!("listener {}", listener.name), source });
-        }
-        doors.push(Some(door));
+        };
+        let place = format!("listener {}", listener.name);
+        doors.push(Some(door.checked(&place, (site, *certificate), certificates, faults)));
     }
     doors
+}
+
+/// The metrics endpoint's door, where it has TLS: TLS 1.3, whatever name is asked for, nothing tolerated.
+pub(super) fn metrics_door(
+    site: &Site,
+    clock: &Clock,
+    certificates: &[load::Own],
+    authorities: &[Arc<Authority>],
+    faults: &mut Vec<TrustError>,
+) -> Option<Arc<Door>> {
+    let (certificate, trusted) = site.metrics.as_ref()?.tls.as_ref()?;
+    let tolerance = Tolerance { expired: Grace::None, stale: Grace::None };
+    let door = Door {
+        name: "metrics".to_owned(),
+        certificate: certificates[certificate.index()].key.clone(),
+        hints: Vec::new(),
+        authorities: trusted.iter().map(|id| authorities[id.index()].clone()).collect(),
+        // No conduit has this id: whoever comes in here gets numbers, and no session.
+        behind: vec![Behind { id: ConduitId(u16::MAX), sni: None, tolerance }],
+        tls12: false,
+        clock: clock.clone(),
+    };
+    Some(door.checked("the metrics endpoint", (site, *certificate), certificates, faults))
 }
 
 fn config(seen: &Arc<Seen>) -> Result<ServerConfig, rustls::Error> {
@@ -151,6 +161,31 @@ impl Handshake {
 }
 
 impl Door {
+    /// The door, once its certificate and settings are known to work.
+    fn checked(
+        mut self,
+        place: &str,
+        (site, certificate): (&Site, CertificateId),
+        certificates: &[load::Own],
+        faults: &mut Vec<TrustError>,
+    ) -> Arc<Self> {
+        if !certificates[certificate.index()].serves {
+            faults.push(TrustError::Purpose {
+                certificate: site.certificates[certificate.index()].name.clone(),
+                path: site.certificates[certificate.index()].cert.clone(),
+                place: place.to_owned(),
+                help: "issue it with --server",
+            });
+        }
+        self.hints = self.authorities.iter().flat_map(|one| one.roots.subjects()).collect();
+        let door = Arc::new(self);
+        // The first handshake must not be the one to find out.
+        if let Err(source) = config(&Seen::new(&door)) {
+            faults.push(TrustError::Tls { what: place.to_owned(), source });
+        }
+        door
+    }
+
     /// The conduit that a server name chooses. On a lone conduit without one, every name will do.
     fn choose(&self, sni: Option<&str>) -> Option<usize> {
         match self.behind.as_slice() {
