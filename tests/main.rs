@@ -3,6 +3,7 @@
 mod demo;
 mod gate;
 mod house;
+mod simulation;
 mod sockets;
 mod units;
 mod vectors;

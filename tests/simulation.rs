@@ -28,7 +28,10 @@ fn every_promise_holds_in_every_order_of_events() {
         let run = std::panic::catch_unwind(|| World::new(seed, seeds.end - seeds.start == 1).run(STEPS));
         match run {
             Ok(tally) => total.add(&tally),
-            Err(why) => panic!("seed {seed} broke a promise (SLUICEGATE_SEED={seed} shows its events): {}", text_of(why.as_ref())),
+            Err(why) => panic!(
+                "seed {seed} broke a promise (SLUICEGATE_SEED={seed} shows its events): {}",
+                text_of(why.as_ref())
+            ),
         }
     }
     println!("simulation: seeds {}..{}: {total:?}", seeds.start, seeds.end);

@@ -16,6 +16,8 @@ pub(crate) struct Expected {
 pub(crate) struct Peer {
     pub(crate) session: Option<SessionKey>,
     pub(crate) operator: bool,
+    /// It has hung up, and its session is not over yet.
+    pub(crate) leaving: bool,
     /// Bytes of a frame whose rest was not sent yet.
     pub(crate) unsent: Vec<u8>,
     pub(crate) expected: VecDeque<Expected>,
@@ -25,7 +27,15 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(operator: bool) -> Self {
-        Self { session: None, operator, unsent: Vec::new(), expected: VecDeque::new(), received: Vec::new(), tid: 0 }
+        Self {
+            session: None,
+            operator,
+            leaving: false,
+            unsent: Vec::new(),
+            expected: VecDeque::new(),
+            received: Vec::new(),
+            tid: 0,
+        }
     }
 
     pub(crate) fn fresh(&mut self, session: SessionKey) {
@@ -42,18 +52,25 @@ impl Peer {
         *unique += 1;
         let first = u16::try_from(rng.below(260)).expect("small");
         let pdu = match rng.below(10) {
-            0..=3 => [&[3][..], &first.to_be_bytes(), &(1 + u16::try_from(rng.below(20)).expect("small")).to_be_bytes()].concat(),
-            4 | 5 => [&[6][..], &u16::try_from(rng.below(120)).expect("small").to_be_bytes(), &unique.to_be_bytes()].concat(),
+            0..=3 => {
+                [&[3][..], &first.to_be_bytes(), &(1 + u16::try_from(rng.below(20)).expect("small")).to_be_bytes()]
+                    .concat()
+            }
+            4 | 5 => {
+                [&[6][..], &u16::try_from(rng.below(120)).expect("small").to_be_bytes(), &unique.to_be_bytes()].concat()
+            }
             6 => {
                 let step = u16::try_from(rng.below(40)).expect("small");
-                [&[6][..], &(100 + u16::try_from(rng.below(10)).expect("small")).to_be_bytes(), &step.to_be_bytes()].concat()
+                [&[6][..], &(100 + u16::try_from(rng.below(10)).expect("small")).to_be_bytes(), &step.to_be_bytes()]
+                    .concat()
             }
             7 => [&[6, 0, 110][..], &unique.to_be_bytes()].concat(),
             8 => vec![6, 0, 120, 0, 0],
             _ => {
                 let (a, b) = (*unique, *unique + 1);
                 *unique += 1;
-                let head = [&[16][..], &u16::try_from(rng.below(110)).expect("small").to_be_bytes(), &[0, 2, 4]].concat();
+                let head =
+                    [&[16][..], &u16::try_from(rng.below(110)).expect("small").to_be_bytes(), &[0, 2, 4]].concat();
                 [head, a.to_be_bytes().to_vec(), b.to_be_bytes().to_vec()].concat()
             }
         };
@@ -73,7 +90,11 @@ impl Peer {
             }
             let adu: Vec<u8> = self.received.drain(..length).collect();
             let expected = self.expected.pop_front().expect("an answer without a request");
-            assert_eq!(u16::from_be_bytes([adu[0], adu[1]]), expected.tid, "answers leave in the order of the requests");
+            assert_eq!(
+                u16::from_be_bytes([adu[0], adu[1]]),
+                expected.tid,
+                "answers leave in the order of the requests"
+            );
             assert_eq!(adu[7] & 0x7f, expected.function, "an answer has its request's function");
             if adu[7] & 0x80 == 0 {
                 tally.answered += 1;

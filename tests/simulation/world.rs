@@ -57,8 +57,19 @@ pub(crate) struct Tally {
 impl Tally {
     fn fields(&self) -> [u64; 13] {
         [
-            self.reads, self.writes, self.steps, self.always, self.lost, self.late, self.false_answers, self.answered,
-            self.refused, self.epochs, self.hang_ups, self.cuts, self.ended,
+            self.reads,
+            self.writes,
+            self.steps,
+            self.always,
+            self.lost,
+            self.late,
+            self.false_answers,
+            self.answered,
+            self.refused,
+            self.epochs,
+            self.hang_ups,
+            self.cuts,
+            self.ended,
         ]
     }
 
@@ -162,17 +173,19 @@ impl World {
     fn event(&mut self) {
         match self.rng.below(100) {
             0..=54 => self.send(),
-            55..=84 => self.pass(1 + self.rng_below(60)),
-            85..=88 => self.pass(1_000 + self.rng_below(14_000)),
+            55..=84 => {
+                let millis = 1 + self.rng.below(60);
+                self.pass(millis);
+            }
+            85..=88 => {
+                let millis = 1_000 + self.rng.below(14_000);
+                self.pass(millis);
+            }
             89..=92 => self.change_policy(),
             93..=95 => self.hang_up(),
             96 | 97 => self.cut_device(),
             _ => self.pass(1),
         }
-    }
-
-    fn rng_below(&mut self, n: u64) -> u64 {
-        self.rng.below(n)
     }
 
     fn say(&self, what: std::fmt::Arguments<'_>) {
@@ -189,6 +202,9 @@ impl World {
     fn send(&mut self) {
         let index = usize::try_from(self.rng.below(4)).expect("small");
         let now = self.now();
+        if self.peers[index].leaving {
+            return;
+        }
         if self.peers[index].session.is_none() {
             let permit = Permit::grant(self.facts(index), &self.policies[self.stage as usize], self.epoch);
             match self.engine.open(permit, now) {
@@ -207,7 +223,7 @@ impl World {
             self.peers[index].unsent = bytes.split_off(cut);
         }
         if self.engine.wants_peer_bytes(key) {
-            self.say(format_args!("peer {index} sends {bytes:02x?}"));
+            self.say(format_args!("peer {index} session {} sends {bytes:02x?}", key.0));
             self.engine.peer_bytes(key, &bytes, now);
         } else {
             bytes.append(&mut self.peers[index].unsent);
@@ -216,7 +232,11 @@ impl World {
     }
 
     fn facts(&self, index: usize) -> Arc<Facts> {
-        let (identity, role) = if self.peers[index].operator { (format!("op-{index}"), "operator") } else { ("viewer-1".into(), "viewer") };
+        let (identity, role) = if self.peers[index].operator {
+            (format!("op-{index}"), "operator")
+        } else {
+            ("viewer-1".into(), "viewer")
+        };
         let place = self.site.identities.iter().position(|one| one.name == identity).expect("it is configured");
         Arc::new(Facts {
             who: Who { identity, roles: vec![role.into()] },
@@ -251,7 +271,8 @@ impl World {
 
     fn device_answers(&mut self) {
         let now = self.now();
-        let due: Vec<_> = self.device.answers.iter().filter(|(at, _)| *at <= self.now.get()).map(|(_, one)| one.clone()).collect();
+        let due: Vec<_> =
+            self.device.answers.iter().filter(|(at, _)| *at <= self.now.get()).map(|(_, one)| one.clone()).collect();
         self.device.answers.retain(|(at, _)| *at > self.now.get());
         let Some(link) = self.live else { return };
         for bytes in due {
@@ -273,11 +294,12 @@ impl World {
     fn hang_up(&mut self) {
         let index = usize::try_from(self.rng.below(4)).expect("small");
         let now = self.now();
-        let truncated = self.rng.below(2) == 0;
-        let Some(key) = self.peers[index].session else { return };
+        // A peer that still has something to send hangs up rudely.
+        let truncated = self.rng.below(2) == 0 || !self.peers[index].unsent.is_empty();
+        let Some(key) = self.peers[index].session.filter(|_| !self.peers[index].leaving) else { return };
         self.tally.hang_ups += 1;
         self.say(format_args!("peer {index} hangs up, truncated: {truncated}"));
-        self.peers[index].unsent.clear();
+        self.peers[index].leaving = true;
         if truncated {
             self.engine.end(key, Cause::Truncated, now);
         } else {
@@ -355,6 +377,9 @@ impl World {
             let Some(out) = self.engine.to_peer(key) else { continue };
             let bytes = out.as_slice().to_vec();
             out.consume(bytes.len());
+            if self.loud && !bytes.is_empty() {
+                println!("{:>8} ms  to session {} {bytes:02x?}", self.now.get(), key.0);
+            }
             if let Some(peer) = self.peers.iter_mut().find(|peer| peer.session == Some(key)) {
                 peer.receive(&bytes, &mut self.tally);
             }
@@ -371,7 +396,7 @@ impl World {
     }
 
     fn forget(&mut self, key: SessionKey) {
-        self.say(format_args!("session ends: {:?}", self.engine.ended(key)));
+        self.say(format_args!("session {} ends: {:?}", key.0, self.engine.ended(key)));
         self.tally.ended += 1;
         self.engine.forget(key);
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.session == Some(key)) {
@@ -383,7 +408,7 @@ impl World {
     fn calm_down(&mut self) {
         for index in 0..self.peers.len() {
             let unsent = std::mem::take(&mut self.peers[index].unsent);
-            if let Some(key) = self.peers[index].session {
+            if let Some(key) = self.peers[index].session.filter(|_| !unsent.is_empty()) {
                 self.engine.peer_bytes(key, &unsent, self.now());
             }
             self.settle();
