@@ -59,9 +59,10 @@ impl Peer {
             4 | 5 => {
                 [&[6][..], &u16::try_from(rng.below(120)).expect("small").to_be_bytes(), &unique.to_be_bytes()].concat()
             }
-            6 => {
-                let step = u16::try_from(rng.below(40)).expect("small");
-                [&[6][..], &(100 + u16::try_from(rng.below(10)).expect("small")).to_be_bytes(), &step.to_be_bytes()]
+            // Few registers, many hands: steps must be judged against what others just wrote.
+            5 | 6 => {
+                let step = u16::try_from(rng.below(24)).expect("small");
+                [&[6][..], &(100 + u16::try_from(rng.below(3)).expect("small")).to_be_bytes(), &step.to_be_bytes()]
                     .concat()
             }
             7 => [&[6, 0, 110][..], &unique.to_be_bytes()].concat(),
