@@ -1,7 +1,9 @@
 //! Which threads are there, and what connects them?
 //!
 //! ```text
-//! main        signals, schedules, faults, watchdog, admin           current-thread
+//! main        signals, schedules, faults, watchdog                  current-thread
+//! admin       metrics, health                                       current-thread
+//! journal     the audit trail's disk                                no runtime
 //! handshake-N accept, admission, TLS in both directions             its own runtime
 //! worker-N    conduits: engines, sessions, device connections       one current-thread runtime each
 //! ```
