@@ -1,8 +1,8 @@
 //! What does `sluicegate run` do, from the configuration to the last goodbye?
 //!
 //! ```text
-//! load (done) -> trust -> audit -> bind every listener -> threads -> ready -> serve -> stop in three steps
-//!                \________ all that can fail, before the first byte is served _______/
+//! load (done) -> audit -> trust -> bind listeners and metrics -> threads -> ready -> serve -> stop in three steps
+//!                \_______ all that can fail, before the first byte is served _____/
 //! ```
 
 use std::{io::Write, sync::Arc, time::Duration};

@@ -1,4 +1,5 @@
 //! How does the table of series become a scrape?
+#![expect(clippy::disallowed_types, reason = "the one place that makes series")]
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Do strangers stay outside, and does everybody else come in as who they are? Real handshakes, in memory.
 
 mod devices;
+mod endpoint;
 mod ends;
 mod peers;
 mod strangers;
