@@ -5,10 +5,12 @@
 //! gate/site     a temporary plant: certificates, configuration, audit trail
 //! gate/device   a device of ours that remembers every byte
 //! gate/peer     a client of ours, plain or TLS
+//! gate/openssl  certificates and connections made by openssl
 //! gate/tools    programs of others, and what happens where they are missing
 //! ```
 
 mod device;
+pub(crate) mod openssl;
 mod peer;
 mod site;
 mod tools;

@@ -3,7 +3,9 @@
 mod demo;
 mod gate;
 mod house;
+mod incidents;
 mod simulation;
 mod sockets;
+mod strangers;
 mod units;
 mod vectors;
