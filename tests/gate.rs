@@ -99,8 +99,7 @@ impl Gate {
             let log = self.log();
             self.listeners = log.lines().filter_map(listening).collect();
             let said = log.lines().any(|line| line.starts_with("serving "));
-            let admin = self.listeners.contains_key("metrics");
-            if said && (!admin || self.get("/readyz").is_some_and(|(status, _)| status == 200)) {
+            if said && self.get("/readyz").is_some_and(|(status, _)| status == 200) {
                 return None;
             }
             assert!(Instant::now() < until, "the gateway did not get ready:\n{log}");
@@ -215,8 +214,11 @@ pub(crate) fn wait(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// `listening listener=NAME address=ADDRESS`.
+/// `listening listener=NAME address=ADDRESS`; the endpoint says `metrics http://ADDRESS/metrics`.
 fn listening(line: &str) -> Option<(String, SocketAddr)> {
+    if let Some(address) = line.strip_prefix("metrics http://") {
+        return Some(("metrics".to_owned(), address.strip_suffix("/metrics")?.parse().ok()?));
+    }
     let rest = line.strip_prefix("listening ")?;
     let field = |key: &str| rest.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     Some((field("listener")?.to_owned(), field("address")?.parse().ok()?))

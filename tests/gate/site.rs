@@ -230,7 +230,7 @@ cert = "pki/gate.crt"
 key = "pki/gate.key"
 [authorities.plant]
 roots = "pki/plant.crt"
-names = ["spiffe://plant/*", "dns:*"]
+names = ["spiffe://plant/*", "dns:gate", "dns:plc", "dns:localhost", "ip:127.0.0.1"]
 <authority>
 [identities.scada]
 zone = "ops"
