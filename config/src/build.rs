@@ -34,6 +34,9 @@ mod schedule;
 mod trust;
 mod upstream;
 
+pub(crate) use conduit::can_come;
+pub(crate) use people::within;
+
 /// More things of one kind than any site has; ids are 16 bits wide.
 const MOST: usize = 10_000;
 
@@ -61,17 +64,24 @@ pub(crate) const BUDGET: Noun = Noun("budgets", "budget");
 
 const NOUNS: [Noun; 10] = [ZONE, CERTIFICATE, AUTHORITY, IDENTITY, ROLE, LISTENER, CONDUIT, POLICY, SCHEDULE, BUDGET];
 
+/// The site, and where the rules of each conduit stand.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) site: Site,
+    /// By conduit and rule.
+    pub(crate) places: Vec<Vec<At>>,
+}
+
 /// Builds the site. It counts only where `faults` refuse nothing afterwards.
-pub(crate) fn site(merged: &Merged, faults: &mut Faults) -> Site {
-    let ground = Ground::new(merged, faults);
-    let zones = trust::zones(&ground, faults);
-    let certificates = trust::certificates(&ground, faults);
-    let authorities = trust::authorities(&ground, faults);
-    let roles = people::roles(&ground, faults);
-    let identities = people::identities(&ground, &zones, faults);
-    let listeners = listener::listeners(&ground, faults);
-    let schedules = schedule::schedules(&ground, faults);
-    let budgets = schedule::budgets(&ground, faults);
+pub(crate) fn site(ground: &Ground<'_>, merged: &Merged, faults: &mut Faults) -> Built {
+    let zones = trust::zones(ground);
+    let certificates = trust::certificates(ground, faults);
+    let authorities = trust::authorities(ground, faults);
+    let roles = people::roles(ground, faults);
+    let identities = people::identities(ground, &zones, faults);
+    let listeners = listener::listeners(ground, faults);
+    let schedules = schedule::schedules(ground, faults);
+    let budgets = schedule::budgets(ground, faults);
     let mut site = Site {
         name: ground.site_text("name").map(|(name, _)| name.to_owned()).unwrap_or_default(),
         timezone: ground.timezone(faults),
@@ -93,9 +103,11 @@ pub(crate) fn site(merged: &Merged, faults: &mut Faults) -> Site {
         max_series: ground.max_series(),
         tests: Vec::new(),
     };
-    site.conduits = conduit::conduits(&ground, &site, &budgets, faults);
-    site.tests = promise::tests(&ground, faults);
-    site
+    let conduits = conduit::conduits(ground, &site, &budgets, faults);
+    let places;
+    (site.conduits, places) = conduits.into_iter().unzip();
+    site.tests = promise::tests(ground, faults);
+    Built { site, places }
 }
 
 const STATE: &str = "/var/lib/sluicegate";
@@ -103,7 +115,8 @@ const STATE: &str = "/var/lib/sluicegate";
 const MAX_SERIES: u32 = 20_000;
 
 impl<'m> Ground<'m> {
-    fn new(merged: &'m Merged, faults: &mut Faults) -> Self {
+    /// The ground under a merged table.
+    pub(crate) fn new(merged: &'m Merged, faults: &mut Faults) -> Self {
         let root = &merged.root;
         let mut names = BTreeMap::new();
         for noun in NOUNS {

@@ -35,7 +35,6 @@ pub(crate) struct Fault {
     message: String,
     places: Vec<(At, String)>,
     help: Vec<String>,
-    notes: Vec<String>,
 }
 
 /// All faults and warnings of all files.
@@ -71,7 +70,7 @@ impl Sources {
             message: fault.message,
             places: fault.places.into_iter().filter_map(place).collect(),
             help: fault.help,
-            notes: fault.notes,
+            notes: Vec::new(),
         }
     }
 }
@@ -80,23 +79,17 @@ impl Fault {
     /// A fault; its code says how bad it is. `label` stands under the span.
     pub(crate) fn new(code: &'static str, at: &At, message: impl Into<String>, label: impl Into<String>) -> Self {
         let places = vec![(at.clone(), label.into())];
-        Self { code, message: message.into(), places, help: Vec::new(), notes: Vec::new() }
+        Self { code, message: message.into(), places, help: Vec::new() }
     }
 
     /// A fault without a place.
     pub(crate) fn nowhere(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), places: Vec::new(), help: Vec::new(), notes: Vec::new() }
+        Self { code, message: message.into(), places: Vec::new(), help: Vec::new() }
     }
 
     /// What to write instead.
     pub(crate) fn help(mut self, help: impl Into<Option<String>>) -> Self {
         self.help.extend(help.into());
-        self
-    }
-
-    /// What else is worth knowing.
-    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
         self
     }
 

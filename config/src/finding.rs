@@ -70,9 +70,7 @@ impl Finding {
             group = group.element(Level::NOTE.message(note.as_str()));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let mut text = renderer.render(&[group]);
-        text.push('\n');
-        text
+        tight(&renderer.render(&[group]))
     }
 
     /// `{"code","severity","message","file","line","column","end_column","label","help":[],"notes":[]}`; lines and
@@ -117,6 +115,32 @@ impl Place {
             "label": self.label,
         })
     }
+}
+
+/// The renderer leaves an empty line of its gutter before the first `=`; the contract's look has none.
+fn tight(rendered: &str) -> String {
+    let plain: Vec<String> = rendered.lines().map(without_colour).collect();
+    let mut text = String::with_capacity(rendered.len());
+    for (at, line) in rendered.lines().enumerate() {
+        let gutter = plain.get(at).is_some_and(|one| one.trim() == "|");
+        let footer = plain.get(at + 1).is_some_and(|one| one.trim_start().starts_with("= "));
+        if !(gutter && footer) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A line without its ANSI sequences (`ESC [ ... m`).
+fn without_colour(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut parts = line.split('\u{1b}');
+    plain.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    plain
 }
 
 /// Line and column (characters) of a byte, both from 1.

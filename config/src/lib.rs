@@ -15,13 +15,18 @@
 mod build;
 mod fault;
 pub mod finding;
+mod gaps;
 pub mod keys;
+mod lint;
 pub mod plan;
 mod read;
+mod series;
 
 use std::path::Path;
 
+pub use gaps::{ReadGap, read_gaps};
 pub use keys::{not_served, reference, schema};
+pub use series::{functions, series};
 
 use fault::{Faults, Source};
 use finding::Finding;
@@ -65,10 +70,14 @@ fn understand(merged: &Merged, mut faults: Faults) -> Result<Loaded, Vec<Finding
         return Err(faults.findings(&merged.sources));
     }
     read::check::check(&merged.root, &mut faults);
-    let site = build::site(merged, &mut faults);
+    let ground = build::Ground::new(merged, &mut faults);
+    let built = build::site(&ground, merged, &mut faults);
+    if !faults.refused() {
+        lint::lint(&ground, &built, &mut faults);
+    }
     let refused = faults.refused();
     let findings = faults.findings(&merged.sources);
-    if refused { Err(findings) } else { Ok(Loaded { site, warnings: findings }) }
+    if refused { Err(findings) } else { Ok(Loaded { site: built.site, warnings: findings }) }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ mod include;
 pub(crate) mod scalar;
 pub(crate) mod tree;
 
-use tree::{Entry, Table, Value};
+use tree::{Entry, Node, Table, Value};
 
 /// More than any plant has conduits in files of their own; a pattern that goes astray stops here.
 const MAX_FILES: usize = 1024;
@@ -88,11 +88,14 @@ impl Reading {
         let dir = source.dir.clone();
         self.sources.0.push(source);
         let (parsed, broken) = DeTable::parse_recoverable(&text);
+        let mut table = Table::of(file, parsed.get_ref());
         for error in &broken {
             let at = At { file, span: error.span().unwrap_or(0..0) };
-            faults.add(Fault::new(codes::SYNTAX, &at, error.message(), "here"));
+            faults.add(match first_of(&table, &text, &at).filter(|_| error.message() == "duplicate key") {
+                Some((key, first)) => twice(&key, &at, &first),
+                None => Fault::new(codes::SYNTAX, &at, error.message(), "here"),
+            });
         }
-        let mut table = Table::of(file, parsed.get_ref());
         if named_at.is_some() {
             included_schema(&mut table, faults);
         }
@@ -141,10 +144,7 @@ impl Reading {
 /// An included file may say `schema = 1` too; it is not a duplicate.
 fn included_schema(table: &mut Table, faults: &mut Faults) {
     let Some(place) = table.entries.iter().position(|one| one.key == "schema") else { return };
-    let entry = table.entries.remove(place);
-    if !matches!(entry.node.value, Value::Int(1)) {
-        faults.add(Fault::new(codes::SCHEMA, &entry.node.at, "this schema is not known", "must be 1"));
-    }
+    check::schema(Some(&table.entries.remove(place)), faults);
 }
 
 /// Adds the entries of `from` to `to`. Tables such as `[site]` and `[zones]` are joined (their entries are the things
@@ -163,11 +163,47 @@ fn join_entry(first: &mut Entry, second: Entry, depth: u8, faults: &mut Faults) 
     match (&mut first.node.value, second.node.value) {
         (Value::Table(to), Value::Table(from)) if depth == 0 => join(to, from, 1, faults),
         (Value::List(to), Value::List(from)) if lists || first.key == "include" => to.extend(from),
-        _ => faults.add(
-            Fault::new(codes::DUPLICATE, &second.at, format!("`{}` is defined twice", first.key), "defined again here")
-                .also(&first.at, "first defined here"),
-        ),
+        _ => faults.add(twice(&first.key, &second.at, &first.at)),
     }
+}
+
+fn twice(key: &str, second: &At, first: &At) -> Fault {
+    Fault::new(codes::DUPLICATE, second, format!("`{key}` is defined twice"), "defined again here")
+        .also(first, "first defined here")
+}
+
+/// Where the key that stands again at `second` stood first, in the same file: for a header the same header, for a key
+/// the nearest one before.
+fn first_of(table: &Table, text: &str, second: &At) -> Option<(String, At)> {
+    let key = text.get(second.span.clone())?;
+    let start = text.get(..second.span.start)?.rfind('\n').map_or(0, |end| end + 1);
+    let bare = |line: &str| line.split('#').next().map(|one| one.trim().to_owned());
+    let header = bare(text.get(start..)?.lines().next()?).filter(|line| line.starts_with('['));
+    if let Some(header) = header {
+        // The parser keeps the place of the last one only: the first is looked for in the text.
+        let lines = text.get(..start)?.split_inclusive('\n');
+        let (line, at) = lines
+            .scan(0, |next, line| {
+                let at = *next;
+                *next += line.len();
+                Some((line, at))
+            })
+            .find(|(line, _)| bare(line).as_ref() == Some(&header))?;
+        let key_at = at + line.split('#').next()?.rfind(key)?;
+        return Some((key.to_owned(), At { file: second.file, span: key_at..key_at + key.len() }));
+    }
+    let mut found: Option<&At> = None;
+    let mut tables = vec![table];
+    while let Some(table) = tables.pop() {
+        for entry in &table.entries {
+            tables.extend(entry.node.table().into_iter().chain(entry.node.list().iter().filter_map(Node::table)));
+            let before = entry.key == key && entry.at.span.start < second.span.start;
+            if before && found.is_none_or(|one| one.span.start < entry.at.span.start) {
+                found = Some(&entry.at);
+            }
+        }
+    }
+    Some((key.to_owned(), found?.clone()))
 }
 
 /// One file under several names is one file.

@@ -23,8 +23,13 @@ use crate::{
     },
 };
 
-/// Every conduit that fits; what does not is told.
-pub(super) fn conduits(ground: &Ground<'_>, site: &Site, budgets: &[BudgetPlan], faults: &mut Faults) -> Vec<Conduit> {
+/// Every conduit that fits, with the places of its rules; what does not fit is told.
+pub(super) fn conduits(
+    ground: &Ground<'_>,
+    site: &Site,
+    budgets: &[BudgetPlan],
+    faults: &mut Faults,
+) -> Vec<(Conduit, Vec<At>)> {
     let named = ground.root.named("conduits");
     let used: Vec<&str> =
         named.iter().flat_map(|(_, _, table)| table.texts("policies")).map(|(name, _)| name).collect();
@@ -41,7 +46,12 @@ struct Work<'w, 'm> {
     budgets: &'w [BudgetPlan],
 }
 
-fn conduit(work: &Work<'_, '_>, (name, at): Text<'_>, table: &Table, faults: &mut Faults) -> Option<Conduit> {
+fn conduit(
+    work: &Work<'_, '_>,
+    (name, at): Text<'_>,
+    table: &Table,
+    faults: &mut Faults,
+) -> Option<(Conduit, Vec<At>)> {
     let (ground, site) = (work.ground, work.site);
     let (from, to) = (ground.zone(table, "from", faults), ground.zone(table, "to", faults));
     let listener = table.text("listener").and_then(|text| ground.find(LISTENER, text, faults)).map(ListenerId);
@@ -63,9 +73,10 @@ fn conduit(work: &Work<'_, '_>, (name, at): Text<'_>, table: &Table, faults: &mu
     if let Some(zone) = table.text("to").and_then(|_| site.zones.get(to.index())) {
         safety(zone, &planned.rules, faults);
     }
+    let places = planned.rules.iter().map(|one| one.at.clone()).collect();
     let (plan, policy) = planned.compile(faults)?;
     let small = |key: &str| table.int(key).and_then(|int| u16::try_from(int).ok()).unwrap_or(1);
-    Some(Conduit {
+    let conduit = Conduit {
         name: name.to_owned(),
         from,
         to,
@@ -89,7 +100,8 @@ fn conduit(work: &Work<'_, '_>, (name, at): Text<'_>, table: &Table, faults: &mu
         upstream_pipeline: table.flag("upstream_pipeline"),
         limits: limits::limits(table, start),
         faults: limits::faults(table),
-    })
+    };
+    Some((conduit, places))
 }
 
 fn server_name((text, at): Text<'_>, faults: &mut Faults) -> String {

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-pub(super) fn zones(ground: &Ground<'_>, _faults: &mut Faults) -> Vec<Zone> {
+pub(super) fn zones(ground: &Ground<'_>) -> Vec<Zone> {
     let zone = |(name, _, table): (&str, &At, &Table)| Zone {
         name: name.to_owned(),
         level_tenths: table.get("level").and_then(|entry| check::tenths(&entry.node)),

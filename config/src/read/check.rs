@@ -16,12 +16,23 @@ use crate::{
 pub(crate) fn check(root: &Table, faults: &mut Faults) {
     let tables = keys::tables();
     let walk = Walk { tables: &tables };
-    if root.get("schema").is_none() {
-        // Not a missing key like another: the file may be of another program.
-        let fault = Fault::new(codes::SCHEMA, &At::default(), "the schema is missing", "the file starts here");
-        faults.add(fault.help("write `schema = 1` as the first line".to_owned()));
-    }
+    schema(root.get("schema"), faults);
     walk.table(root, "", &At::default(), faults);
+}
+
+/// Not a key like another: without it the file may be of another program, or of another version.
+pub(super) fn schema(entry: Option<&Entry>, faults: &mut Faults) {
+    let help = "write `schema = 1` as the first line".to_owned();
+    match entry.map(|entry| &entry.node) {
+        None => {
+            let fault = Fault::new(codes::SCHEMA, &At::default(), "the schema is missing", "the file starts here");
+            faults.add(fault.help(help));
+        }
+        Some(Node { value: Value::Int(1), .. }) => {}
+        Some(node) => {
+            faults.add(Fault::new(codes::SCHEMA, &node.at, "this schema is not known", "must be 1").help(help))
+        }
+    }
 }
 
 struct Walk<'t> {
@@ -35,7 +46,7 @@ impl Walk<'_> {
 
     fn table(&self, table: &Table, path: &str, at: &At, faults: &mut Faults) {
         let keys = self.spec(path).map_or(&[][..], |spec| spec.keys);
-        for entry in &table.entries {
+        for entry in table.entries.iter().filter(|entry| !(path.is_empty() && entry.key == "schema")) {
             match keys.iter().find(|key| key.key == entry.key) {
                 Some(key) => value(key, path, entry, faults),
                 None => self.child(path, entry, keys, faults),

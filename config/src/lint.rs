@@ -1,0 +1,124 @@
+//! What is served, and probably not what was meant?
+//!
+//! Looked at only when nothing is refused: every name is resolved then.
+
+use sluicegate_proto::protocol::Protocol;
+
+use crate::{
+    build::{Built, Ground, can_come, within},
+    fault::{At, Fault, Faults},
+    finding::codes,
+    plan::{Identity, Listener, Match, Site, Transport},
+    read::tree::Table,
+};
+
+mod rules;
+
+/// All warnings about a site, and what only the whole of it can show to be wrong.
+pub(crate) fn lint(ground: &Ground<'_>, built: &Built, faults: &mut Faults) {
+    let site = &built.site;
+    authorities(ground, site, faults);
+    identities(ground, site, faults);
+    listeners(ground, site, faults);
+    let tables = ground.root.named("conduits");
+    for ((conduit, places), (_, at, table)) in site.conduits.iter().zip(&built.places).zip(tables) {
+        let case = rules::Case { site, conduit, places, at };
+        rules::lint(&case, faults);
+        units(conduit.protocol, table, faults);
+        if let (true, Some(entry)) = (conduit.upstream_pending > 1, table.get("upstream_pending")) {
+            let message = "several requests are outstanding on one device connection";
+            let fault = Fault::new(codes::MANY_PENDING, &entry.at, message, "only where the device takes it");
+            faults.add(fault.help("1 is right unless the device's manual says otherwise".to_owned()));
+        }
+    }
+    series(ground, site, faults);
+}
+
+/// Modbus over serial line, 2.2: 248 to 255 are reserved; 255 is what a device's own address is called over TCP.
+fn units(protocol: Protocol, conduit: &Table, faults: &mut Faults) {
+    let entry = match protocol {
+        Protocol::Modbus => conduit.table("modbus").and_then(|table| table.get("units")),
+    };
+    for node in entry.map_or(&[][..], |entry| entry.node.list()) {
+        if let crate::read::tree::Value::Int(unit @ 248..=254) = node.value {
+            faults.add(Fault::new(
+                codes::ODD_UNIT,
+                &node.at,
+                format!("unit {unit} is reserved"),
+                "Modbus reserves 248 to 254",
+            ));
+        }
+    }
+}
+
+fn authorities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
+    for (authority, (name, at, _)) in site.authorities.iter().zip(ground.root.named("authorities")) {
+        if authority.names.is_empty() {
+            let fault =
+                Fault::new(codes::NO_NAMES, at, format!("authority `{name}` may vouch for anything"), "no `names`");
+            faults.add(fault.help("write names = [\"spiffe://plant/*\", \"dns:*.plant\"]".to_owned()));
+        }
+        let trusts = |listener: &&Listener| match &listener.transport {
+            Transport::Tls { authorities, .. } => {
+                authorities.iter().any(|one| site.authorities[one.index()].name == authority.name)
+            }
+            Transport::Tcp => false,
+        };
+        let target = site.listeners.iter().filter(trusts).map(|one| site.zones[one.zone.index()].sl_target).max();
+        if let (Some(level @ 2..), None) = (target, &authority.crl) {
+            let message = format!("authority `{name}` has no `crl`, and a zone of SL-T {level} trusts it");
+            let fault = Fault::new(codes::NO_CRL, at, message, "a lost key could not be taken back");
+            faults.add(fault.help("write crl = \"...\"; `sluicegate pki crl` makes one".to_owned()));
+        }
+    }
+}
+
+/// An identity of a zone that has listeners must be able to come through one of them.
+fn identities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
+    for (identity, (name, at, table)) in site.identities.iter().zip(ground.root.named("identities")) {
+        let at = table.get("match").map_or(at, |entry| &entry.at);
+        let facing: Vec<_> = site.listeners.iter().filter(|one| one.zone == identity.zone).collect();
+        if !facing.is_empty() && !facing.iter().any(|one| can_come(&one.transport, identity)) {
+            faults.add(unrecognised(name, at, identity));
+        }
+        if let Match::Source(network) = &identity.matches {
+            let zone = &site.zones[identity.zone.index()];
+            if !within(network, &zone.networks) {
+                let message = format!("the source of `{name}` is outside the networks of zone `{}`", zone.name);
+                faults.add(Fault::new(codes::SOURCE_OUTSIDE, at, message, "refused before it is recognised"));
+            }
+        }
+    }
+}
+
+fn unrecognised(name: &str, at: &At, identity: &Identity) -> Fault {
+    if matches!(identity.matches, Match::Source(_)) {
+        let message = format!("`{name}` is known by its address, and its zone has only tls listeners");
+        return Fault::new(codes::PLAIN_MATCH, at, message, "counts on tcp listeners only")
+            .help("match its certificate: uri, dns or spki".to_owned());
+    }
+    let message = format!("no listener of its zone accepts the authority of `{name}`");
+    Fault::new(codes::NO_AUTHORITY, at, message, "could never be recognised")
+        .help("add its authority to the listener's `authorities`".to_owned())
+}
+
+fn listeners(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
+    for (listener, (_, _, table)) in site.listeners.iter().zip(ground.root.named("listeners")) {
+        let old = matches!(listener.transport, Transport::Tls { tls12: true, .. });
+        if let (true, Some(entry)) = (old, table.get("tls_min")) {
+            let fault = Fault::new(codes::OLD_TLS, &entry.at, "TLS 1.2 is accepted", "certificates cross in the clear");
+            faults.add(fault.help("use \"1.3\" unless an old MBAPS client needs it".to_owned()));
+        }
+    }
+}
+
+fn series(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
+    let count = crate::series(site);
+    if site.metrics.is_some() && count > site.max_series {
+        let written = ground.root.table("metrics").and_then(|metrics| metrics.get("max_series"));
+        let at = written.or_else(|| ground.root.get("metrics")).map(|entry| entry.at.clone()).unwrap_or_default();
+        let message = format!("{count} metric series, more than max_series = {}", site.max_series);
+        let fault = Fault::new(codes::SERIES, &at, message, "the bound");
+        faults.add(fault.help(format!("raise it to {count}, or write fewer rules")));
+    }
+}
