@@ -117,7 +117,7 @@ fn same_sni(ground: &Ground<'_>, conduits: &[ConduitId], listener: &Table, fault
     for (name, at, table) in conduits.iter().filter_map(|id| named.get(id.index())) {
         match table.text("sni") {
             Some((_, at)) if plain => {
-                faults.add(Fault::new(codes::SNI, at, "a tcp listener knows no server name", "never asked for"))
+                faults.add(Fault::new(codes::SNI, at, "a tcp listener knows no server name", "never asked for"));
             }
             None if plain && conduits.len() > 1 => {
                 let message = "a tcp listener has one conduit";

@@ -85,12 +85,12 @@ fn same_match(
     let same = |other: &Identity| other.matches == one.matches && other.authority == one.authority;
     let Some(first) = before.iter().position(same) else { return };
     let place = |table: &Table| table.get("match").map(|entry| entry.at.clone());
-    if let (Some(at), Some((name, _, other))) = (place(table), named.get(first)) {
-        if let Some(first_at) = place(other) {
-            let message = format!("identities `{name}` and `{}` are recognised by the same thing", one.name);
-            let fault = Fault::new(codes::SAME_MATCH, &at, message, "matches the same peer");
-            faults.add(fault.also(&first_at, "as this one"));
-        }
+    if let (Some(at), Some((name, _, other))) = (place(table), named.get(first))
+        && let Some(first_at) = place(other)
+    {
+        let message = format!("identities `{name}` and `{}` are recognised by the same thing", one.name);
+        let fault = Fault::new(codes::SAME_MATCH, &at, message, "matches the same peer");
+        faults.add(fault.also(&first_at, "as this one"));
     }
 }
 

@@ -14,10 +14,10 @@ use crate::{
 /// The device and its failover order.
 pub(super) fn upstreams(ground: &Ground<'_>, site: &Site, table: &Table, faults: &mut Faults) -> Vec<Upstream> {
     let texts = table.texts("upstream");
-    if let (true, Some(entry)) = (texts.is_empty(), table.get("upstream")) {
-        if entry.node.list().is_empty() {
-            faults.add(Fault::new(codes::UPSTREAM, &entry.at, "`upstream` names no device", "at least one is needed"));
-        }
+    if let (true, Some(entry)) = (texts.is_empty(), table.get("upstream"))
+        && entry.node.list().is_empty()
+    {
+        faults.add(Fault::new(codes::UPSTREAM, &entry.at, "`upstream` names no device", "at least one is needed"));
     }
     // Looked at also where no upstream is tls: a name that nothing has is a slip all the same.
     let secure = Secure::of(ground, site, table, faults);

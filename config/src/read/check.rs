@@ -30,7 +30,7 @@ pub(super) fn schema(entry: Option<&Entry>, faults: &mut Faults) {
         }
         Some(Node { value: Value::Int(1), .. }) => {}
         Some(node) => {
-            faults.add(Fault::new(codes::SCHEMA, &node.at, "this schema is not known", "must be 1").help(help))
+            faults.add(Fault::new(codes::SCHEMA, &node.at, "this schema is not known", "must be 1").help(help));
         }
     }
 }
@@ -308,7 +308,7 @@ pub(crate) fn tenths(node: &Node) -> Option<u8> {
 }
 
 fn tenth(tenths: u8) -> String {
-    if tenths % 10 == 0 { (tenths / 10).to_string() } else { format!("{}.{}", tenths / 10, tenths % 10) }
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// The values of a protocol's table, absent ones with their defaults. The table was checked.

@@ -196,7 +196,7 @@ fn a_fault_looks_like_the_contract_says() {
     );
     assert_eq!(json["code"], "E042");
     assert_eq!(json["severity"], "error");
-    assert_eq!(fault.render(true).split('\u{1b}').count() > 1, true, "coloured");
+    assert!(fault.render(true).contains('\u{1b}'), "coloured");
 }
 
 #[test]
