@@ -44,6 +44,13 @@ pub(super) enum TrailFault {
     Bound(u64),
 }
 
+impl TrailFault {
+    fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Disk { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
 /// The two calls that a disk can fail.
 pub(super) trait Disk: fmt::Debug + Send {
     fn write(&mut self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
@@ -130,16 +137,13 @@ impl Trail {
     pub(super) fn append(&mut self, batch: &Batch) -> Result<(), TrailFault> {
         let need = u64::try_from(batch.bytes.len()).unwrap_or(u64::MAX);
         if self.current.good > 0 && self.current.good.saturating_add(need) > self.shape.file_bytes {
-            self.rotate()?;
+            self.with_room(Self::rotate)?;
         }
         self.make_room(need)?;
-        loop {
-            match self.current.append(self.disk.as_mut(), &batch.bytes) {
-                Ok(()) => break,
-                Err(source) if is_full(&source) && self.shape.overwrite_oldest && self.remove_oldest()? => {}
-                Err(source) => return Err(TrailFault::Disk { what: "the audit file cannot be written", source }),
-            }
-        }
+        self.with_room(|trail| {
+            let fault = |source| TrailFault::Disk { what: "the audit file cannot be written", source };
+            trail.current.append(trail.disk.as_mut(), &batch.bytes).map_err(fault)
+        })?;
         let mut start = 0;
         for end in &batch.ends {
             self.tree.push(batch.bytes.get(start..*end).unwrap_or_default());
@@ -154,6 +158,10 @@ impl Trail {
     /// # Errors
     /// [`TrailFault::Disk`].
     pub(super) fn checkpoint(&mut self) -> Result<(), TrailFault> {
+        self.with_room(Self::sign)
+    }
+
+    fn sign(&mut self) -> Result<(), TrailFault> {
         if self.tree.size() == self.signed {
             return Ok(());
         }
@@ -182,7 +190,7 @@ impl Trail {
     }
 
     fn rotate(&mut self) -> Result<(), TrailFault> {
-        self.checkpoint()?;
+        self.sign()?;
         let number = self.number.saturating_add(1);
         let file = Appender::create(&self.shape.dir, number)
             .map_err(|source| TrailFault::Disk { what: "the next audit file cannot be made", source })?;
@@ -192,6 +200,16 @@ impl Trail {
         self.tree = Tree::default();
         self.signed = 0;
         Ok(())
+    }
+
+    /// Does `what`; where the disk is full and the oldest may go, they go until it succeeds.
+    fn with_room(&mut self, what: impl Fn(&mut Self) -> Result<(), TrailFault>) -> Result<(), TrailFault> {
+        loop {
+            match what(self) {
+                Err(fault) if self.shape.overwrite_oldest && fault.is_full() && self.remove_oldest()? => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     fn make_room(&mut self, need: u64) -> Result<(), TrailFault> {
@@ -319,10 +337,6 @@ pub(super) fn files(dir: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
 
 fn unlistable(source: io::Error) -> TrailFault {
     TrailFault::Disk { what: "the audit directory cannot be listed", source }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

@@ -371,6 +371,85 @@ mod tests {
         assert_eq!(metrics.audit().dropped(), 1);
     }
 
+    /// A real small file system; unmounted on drop. `None`, loudly, where we may not mount.
+    struct Tmpfs(tempfile::TempDir);
+
+    impl Tmpfs {
+        fn new(size: &str) -> Option<Self> {
+            let dir = tempfile::tempdir().expect("a directory");
+            if !mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], dir.path()) {
+                eprintln!("SKIPPED: no tmpfs can be mounted here; a full disk is only simulated");
+                return None;
+            }
+            Some(Self(dir))
+        }
+    }
+
+    impl Drop for Tmpfs {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+        }
+    }
+
+    fn mount(options: &[&str], at: &Path) -> bool {
+        let mut command = std::process::Command::new("mount");
+        command.args(options).arg(at).stderr(std::process::Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    #[test]
+    fn px_20_on_a_full_tmpfs_records_wait_and_reach_the_disk_when_there_is_room() {
+        let Some(disk) = Tmpfs::new("64k") else { return };
+        let state = disk.0.path();
+        let metrics = metrics();
+        let options = AuditOptions { queue: 512, ..AuditOptions::at(state, "here", false) };
+        let opened = open(&options, &metrics).expect("opened");
+        let health = opened.journal.health();
+        let (mut written, mut refused) = (0, 0);
+        for i in 0..2000 {
+            match opened.journal.reserve() {
+                Ok(slot) => {
+                    let _seq = slot.write(note(&format!("{i}")));
+                    written += 1;
+                }
+                Err(_) => refused += 1,
+            }
+            if i % 100 == 0 {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        until(|| !health.borrow().is_good(), "the fault");
+        assert_eq!(metrics.audit().dropped(), refused);
+        assert!(verified(state).len() < written, "64 KiB hold some hundred records");
+        assert!(mount(&["-o", "remount,size=4m"], state), "more room");
+        until(|| health.borrow().is_good(), "the fault to end");
+        assert_eq!(opened.thread.stop(LONG), 0);
+        let lines = verified(state);
+        let said = lines.iter().filter(|line| line["event"] == "records_lost").count();
+        assert_eq!(lines.len(), written + said, "what was taken is there");
+        assert_eq!(metrics.audit().dropped(), refused, "and what was not is counted, once");
+    }
+
+    #[test]
+    fn px_20_overwrite_oldest_goes_on_for_ever_on_a_full_tmpfs() {
+        let Some(disk) = Tmpfs::new("128k") else { return };
+        let options = AuditOptions { file_bytes: 16 << 10, ..AuditOptions::at(disk.0.path(), "here", true) };
+        let metrics = metrics();
+        let opened = open(&options, &metrics).expect("opened");
+        let mut last = Seq(0);
+        for i in 0..40 {
+            for _ in 0..25 {
+                last = opened.journal.reserve().expect("room").write(note(&format!("{i}")));
+            }
+            until(|| opened.journal.durable() >= last, "the disk");
+        }
+        assert!(opened.journal.health().borrow().is_good());
+        assert_eq!((opened.thread.stop(LONG), metrics.audit().dropped()), (0, 0));
+        let lines = verified(disk.0.path());
+        assert_eq!(lines.last().expect("some")["seq"], last.0);
+        assert_ne!(lines[0]["seq"], 1, "the oldest made room");
+    }
+
     #[test]
     fn px_14_a_clock_that_steps_back_is_marked() {
         let state = tempfile::tempdir().expect("a directory");
