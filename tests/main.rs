@@ -1,5 +1,6 @@
 //! One test binary: a file per promise.
 
+mod commands;
 mod demo;
 mod gate;
 mod house;

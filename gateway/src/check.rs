@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! load      all faults of all files at once (the config crate)
+//! keys      certificates, keys and revocation lists, read as `run` reads them
 //! tests     [[tests]], judged like on the wire (check/policy.rs)
 //! gaps      addresses between readable blocks that a merging client would cross (check/gaps.rs)
 //! enforced  what monitor mode still enforces
 //! series    how many lines a scrape will have
 //! ```
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use sluicegate_config::{
     finding::{Finding, Severity},
@@ -18,7 +19,9 @@ use sluicegate_proto::vocab::Mode;
 
 use crate::{
     explain::RuleShown,
+    faults::{Clock, build_date, floor},
     observe::series::{self, SiteLabels},
+    trust::{Trust, TrustError},
 };
 
 mod gaps;
@@ -47,12 +50,23 @@ pub struct SiteReport {
     pub hash: String,
     /// Its conduits.
     pub conduits: Vec<ConduitReport>,
+    /// What is wrong with certificates, keys and revocation lists.
+    pub keys: Vec<KeyFault>,
     /// Its policy tests.
     pub tests: Vec<TestResult>,
     /// Lines of a scrape.
     pub series: usize,
     /// `metrics.max_series`.
     pub max_series: u32,
+}
+
+/// A certificate, key or revocation list with which the gateway would not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFault {
+    /// What is wrong, and with which file.
+    pub message: String,
+    /// Whether it can be told only where the service runs (`credential:NAME` outside systemd).
+    pub elsewhere: bool,
 }
 
 /// What one conduit amounts to.
@@ -76,42 +90,48 @@ impl Report {
         let bad = |one: &Finding| strict || one.severity == Severity::Error;
         let Some(site) = &self.site else { return false };
         let gaps = strict && site.conduits.iter().any(|one| !one.read_gaps.is_empty());
+        let keys = site.keys.iter().any(|one| strict || !one.elsewhere);
         let series = site.series > usize::try_from(site.max_series).unwrap_or(usize::MAX);
-        !series && !gaps && site.tests.iter().all(TestResult::passed) && !self.findings.iter().any(bad)
+        !series && !gaps && !keys && site.tests.iter().all(TestResult::passed) && !self.findings.iter().any(bad)
     }
 }
 
 /// Loads `path` without binding and looks at everything.
 pub fn check(path: &Path) -> Report {
     match sluicegate_config::load(path) {
-        Ok(loaded) => Report { findings: loaded.warnings, site: Some(look(&loaded.site)) },
+        Ok(loaded) => Report { findings: loaded.warnings, site: Some(look(&Arc::new(loaded.site))) },
         Err(findings) => Report { findings, site: None },
     }
 }
 
 /// Looks at a configuration that loaded.
-pub fn look(site: &Site) -> SiteReport {
+pub fn look(site: &Arc<Site>) -> SiteReport {
     SiteReport {
         name: site.name.clone(),
         hash: site.hash.clone(),
         conduits: site.conduits.iter().map(|one| conduit_report(site, one)).collect(),
+        keys: key_faults(site),
         tests: policy_tests(site),
         series: series::count(&SiteLabels::of(site)),
         max_series: site.max_series,
     }
 }
 
-fn conduit_report(site: &Site, conduit: &Conduit) -> ConduitReport {
-    let rule = |one: &sluicegate_proto::policy::Rule| RuleShown {
-        id: one.id.clone(),
-        text: one.text.clone(),
-        allow: one.allow,
-        place: one.place.clone(),
+fn key_faults(site: &Arc<Site>) -> Vec<KeyFault> {
+    let clock = Clock::system(floor(build_date(), None, None));
+    let faults = Trust::load(site, clock).err().unwrap_or_default();
+    let shown = |fault: &TrustError| KeyFault {
+        message: fault.to_string(),
+        elsewhere: matches!(fault, TrustError::NoCredentials { .. }),
     };
+    faults.iter().map(shown).collect()
+}
+
+fn conduit_report(site: &Site, conduit: &Conduit) -> ConduitReport {
     ConduitReport {
         name: conduit.name.clone(),
         mode: conduit.mode,
-        rules: conduit.plan.rules.iter().map(rule).collect(),
+        rules: conduit.plan.rules.iter().map(RuleShown::from).collect(),
         still_enforced: still_enforced(site, conduit),
         read_gaps: read_gaps(conduit),
     }
@@ -135,7 +155,7 @@ fn still_enforced(site: &Site, conduit: &Conduit) -> Vec<String> {
     );
     all.push("framing: a message with a false length or form ends its session".to_owned());
     all.push(format!("the device's turn: {} request(s) at once", conduit.upstream_pending));
-    let denies = conduit.plan.rules.iter().filter(|one| !one.allow);
+    let denies = conduit.plan.rules.iter().filter(|one| !one.allow).map(RuleShown::from);
     all.extend(denies.map(|one| format!("deny {} {:?} at {}", one.id, one.text, one.place)));
     all
 }

@@ -11,7 +11,7 @@
 use sluicegate_config::plan::{Conduit, Identity, Site};
 use sluicegate_proto::{
     deed::ReadFirst,
-    policy::{Budgets, Charges, Denied, Held, Known, PolicySet, RuleIx, Verdict, View, Who},
+    policy::{Budgets, Charges, Denied, Held, Known, PolicySet, Rule, RuleIx, Verdict, Who},
     protocol::{Message, Stored},
     sentence::{Addressing, Form, Sentence, SentenceFault},
     time::{Mono, Now, ScheduleSet},
@@ -47,6 +47,17 @@ pub struct RuleShown {
     pub allow: bool,
     /// `file:line`.
     pub place: String,
+}
+
+impl From<&Rule> for RuleShown {
+    fn from(rule: &Rule) -> Self {
+        Self { id: rule.id.clone(), text: sentence_of(rule).to_owned(), allow: rule.allow, place: rule.place.clone() }
+    }
+}
+
+/// A rule's sentence as it stands in its list. The canonical text of a deny rule says `deny` first, so that its id is its own.
+pub(crate) fn sentence_of(rule: &Rule) -> &str {
+    if rule.allow { &rule.text } else { rule.text.strip_prefix("deny ").unwrap_or(&rule.text) }
 }
 
 /// What the gateway would do with one message.
@@ -199,8 +210,7 @@ pub fn build(conduit: &Conduit, sentence: &Sentence) -> Result<Stored, ExplainEr
 pub fn explain_stored(conduit: &Conduit, identity: &Identity, stored: &Stored, schedules: ScheduleSet) -> Explanation {
     let who = Who { identity: identity.name.clone(), roles: identity.roles.clone() };
     let message = stored.message().expect("a stored message was legal when it was stored");
-    let found = judge(conduit, &who, &message, schedules);
-    let rules = conduit.policy.rules();
+    let found = judge(&conduit.policy, conduit.mode, &who, &message, schedules);
     let hangs_on = if found.reads.is_empty() { None } else { found.rule().and_then(|ix| shown(&conduit.policy, ix)) };
     let outcome = match found.end {
         End::Allow(charges) => Outcome::Allowed {
@@ -213,7 +223,7 @@ pub fn explain_stored(conduit: &Conduit, identity: &Identity, stored: &Stored, s
             rule: denied.rule.and_then(|ix| shown(&conduit.policy, ix)),
             by_deny_rule: denied.by_deny_rule,
             answer: answer::to(conduit, &message, &denied),
-            nearest: nearest::change(conduit, &who, &message, &denied, rules),
+            nearest: nearest::change(conduit, &who, &message, &denied, schedules),
         },
     };
     let grammar = conduit.protocol.grammar();
@@ -252,14 +262,19 @@ impl Found {
 }
 
 /// Judges as the wire does, with full buckets and nothing known of the device. Each read that the view asks for is noted and
-/// then counts as unanswered.
-pub(crate) fn judge(conduit: &Conduit, who: &Who, message: &Message<'_>, schedules: ScheduleSet) -> Found {
-    let view = conduit.policy.view(who);
-    let (held, budgets) = (Held::new(&conduit.policy), Budgets::new(&conduit.policy));
+/// then counts as unanswered. Outside enforce mode the deny rules come first: they hold whatever else would be refused.
+pub(crate) fn judge(policy: &PolicySet, mode: Mode, who: &Who, message: &Message<'_>, schedules: ScheduleSet) -> Found {
+    let view = policy.view(who);
+    let (held, budgets) = (Held::new(policy), Budgets::new(policy));
     let now = Now { mono: Mono::ZERO, schedules };
     let mut reads = Vec::new();
+    if mode != Mode::Enforce
+        && let Some(denied) = view.judge_denials(message, now)
+    {
+        return Found { reads, end: End::Deny(denied) };
+    }
     loop {
-        match once(&view, message, &Known { held: &held, budgets: &budgets, failed: &reads }, now) {
+        match view.judge(message, &Known { held: &held, budgets: &budgets, failed: &reads }, now) {
             Verdict::Allow(charges) => return Found { reads, end: End::Allow(charges) },
             Verdict::Deny(denied) => return Found { reads, end: End::Deny(denied) },
             // A view that asks the same twice, or without end, is broken: the wire fails closed, and so does this.
@@ -269,10 +284,6 @@ pub(crate) fn judge(conduit: &Conduit, who: &Who, message: &Message<'_>, schedul
             Verdict::Ask(read) => reads.push(read),
         }
     }
-}
-
-fn once(view: &View, message: &Message<'_>, known: &Known<'_>, now: Now) -> Verdict {
-    view.judge(message, known, now)
 }
 
 /// How the operator's sentences of this conduit number their points.
@@ -293,8 +304,7 @@ pub fn schedules_now(site: &Site) -> ScheduleSet {
 
 /// A rule for people.
 pub(crate) fn shown(policy: &PolicySet, ix: RuleIx) -> Option<RuleShown> {
-    let rule = policy.rules().get(usize::try_from(ix.0).ok()?)?;
-    Some(RuleShown { id: rule.id.clone(), text: rule.text.clone(), allow: rule.allow, place: rule.place.clone() })
+    policy.rules().get(usize::try_from(ix.0).ok()?).map(RuleShown::from)
 }
 
 /// The sentences of a message's deeds, in the order of the visit.

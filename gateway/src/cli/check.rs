@@ -36,6 +36,9 @@ pub(super) fn check(config: &Path, args: &CheckArgs) -> Exit {
 fn to_text(report: &Report, color: bool) -> String {
     let mut text: String = report.findings.iter().map(|one| one.render(color) + "\n").collect();
     if let Some(site) = &report.site {
+        for fault in &site.keys {
+            let _ = writeln!(text, "{}: {}", if fault.elsewhere { "warning" } else { "error" }, fault.message);
+        }
         for conduit in &site.conduits {
             conduit_text(conduit, &mut text);
         }
@@ -61,7 +64,7 @@ fn conduit_text(conduit: &ConduitReport, text: &mut String) {
         );
     }
     for what in &conduit.still_enforced {
-        let _ = writeln!(text, "  {} still enforces {what}", conduit.mode);
+        let _ = writeln!(text, "  {} mode still enforces {what}", conduit.mode);
     }
 }
 
@@ -81,7 +84,12 @@ fn test_text(test: &TestResult, text: &mut String) {
 
 fn summary(report: &Report, text: &mut String) {
     let count = |severity| report.findings.iter().filter(|one| one.severity == severity).count();
-    let _ = write!(text, "{} error(s), {} warning(s)", count(Severity::Error), count(Severity::Warning));
+    let keys = |elsewhere| {
+        let faults = report.site.iter().flat_map(|site| &site.keys);
+        faults.filter(|one| one.elsewhere == elsewhere).count()
+    };
+    let (errors, warnings) = (count(Severity::Error) + keys(false), count(Severity::Warning) + keys(true));
+    let _ = write!(text, "{errors} error(s), {warnings} warning(s)");
     match &report.site {
         None => text.push_str("; the configuration is refused"),
         Some(site) => {
@@ -117,6 +125,7 @@ fn site_json(site: &SiteReport) -> Value {
         "hash": site.hash,
         "series": site.series,
         "max_series": site.max_series,
+        "keys": site.keys.iter().map(|one| json!({ "message": one.message, "elsewhere": one.elsewhere })).collect::<Vec<_>>(),
         "conduits": site.conduits.iter().map(conduit_json).collect::<Vec<_>>(),
         "tests": site.tests.iter().map(test_json).collect::<Vec<_>>(),
     })

@@ -4,6 +4,7 @@ use std::{fmt::Write, path::Path};
 
 use clap::Args;
 use serde_json::{Value, json};
+use sluicegate_proto::vocab::Mode;
 
 use super::{Exit, complain, load, print, print_json};
 use crate::explain::{self, Answer, Explanation, Outcome, RuleShown};
@@ -67,7 +68,16 @@ pub(super) fn to_text(found: &Explanation) -> String {
     }
     let _ = write!(text, "depends on what the device holds\n{deeds}");
     for read in &found.reads {
-        let _ = writeln!(text, "  the gateway would first {read}");
+        let _ = match found.mode {
+            Mode::Enforce => writeln!(text, "  the gateway would first {read}"),
+            Mode::Monitor | Mode::Learn => {
+                writeln!(
+                    text,
+                    "  known from {read}, where a peer did so lately: {} mode never reads itself",
+                    found.mode
+                )
+            }
+        };
     }
     if let Some(rule) = &found.hangs_on {
         let _ = writeln!(text, "  then: allowed if that suits {}", rule_text(rule));

@@ -2,13 +2,15 @@
 
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
-    policy::{Denied, Rule, Who},
+    keys::Setting,
+    policy::{Denied, Rule, Who, compile},
     protocol::Message,
     sentence::Sentence,
+    time::ScheduleSet,
     vocab::Reason,
 };
 
-use super::{addressing, deeds_of, text::numbered};
+use super::{End, addressing, deeds_of, judge, sentence_of, text::numbered};
 
 /// A change, in words and, where a rule would do it, as a sentence to copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,12 +22,21 @@ pub struct Change {
 }
 
 /// The nearest change for a denial.
-pub(super) fn change(conduit: &Conduit, who: &Who, message: &Message<'_>, denied: &Denied, rules: &[Rule]) -> Change {
+pub(super) fn change(
+    conduit: &Conduit,
+    who: &Who,
+    message: &Message<'_>,
+    denied: &Denied,
+    schedules: ScheduleSet,
+) -> Change {
+    let rules = conduit.policy.rules();
     let rule = denied.rule.and_then(|ix| rules.get(usize::try_from(ix.0).ok()?));
     let table = format!("[conduits.{}.{}]", conduit.name, conduit.protocol);
     if denied.by_deny_rule {
         return only(match rule {
-            Some(rule) => format!("deny wins over every allow: narrow or remove {:?} at {}", rule.text, rule.place),
+            Some(rule) => {
+                format!("deny wins over every allow: narrow or remove {:?} at {}", sentence_of(rule), rule.place)
+            }
             None => "a deny rule holds: no allow rule can change that".to_owned(),
         });
     }
@@ -35,11 +46,12 @@ pub(super) fn change(conduit: &Conduit, who: &Who, message: &Message<'_>, denied
         Reason::FunctionNotAllowed => {
             let listed = conduit.settings.ints("functions");
             let function = message.function();
-            let mut steps = Vec::new();
-            if !listed.is_empty() && !listed.contains(&i64::from(function)) {
-                steps.push(format!("add {function} to `functions` in {table}"));
+            if listed.is_empty() || listed.contains(&i64::from(function)) {
+                return Change { steps: Vec::new(), sentence: copied };
             }
-            Change { steps, sentence: copied }
+            let enough = passes_with(conduit, who, message, function, schedules);
+            let steps = vec![format!("add {function} to `functions` in {table}")];
+            Change { steps, sentence: copied.filter(|_| !enough) }
         }
         Reason::IdentityNotAllowed | Reason::AddressNotAllowed | Reason::ValueNotAllowed => {
             Change { steps: Vec::new(), sentence: copied }
@@ -81,6 +93,18 @@ fn copy(conduit: &Conduit, who: &Who, message: &Message<'_>, denied: &Denied) ->
     let sentences = deeds_of(who, message);
     let sentence: &Sentence = sentences.get(usize::from(denied.deed))?;
     Some(numbered(sentence, grammar, addressing(conduit)))
+}
+
+/// Whether `function` on the outer list alone would let the message pass.
+fn passes_with(conduit: &Conduit, who: &Who, message: &Message<'_>, function: u16, schedules: ScheduleSet) -> bool {
+    let mut plan = conduit.plan.clone();
+    if let Some(Setting::Ints(listed)) = plan.settings.0.get_mut("functions") {
+        listed.push(i64::from(function));
+    }
+    compile(&plan).is_ok_and(|policy| {
+        let found = judge(&policy, conduit.mode, who, message, schedules);
+        !found.reads.is_empty() || matches!(found.end, End::Allow(_))
+    })
 }
 
 fn only(step: String) -> Change {
