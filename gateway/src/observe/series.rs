@@ -12,11 +12,7 @@
 use std::collections::BTreeSet;
 
 use sluicegate_config::plan::{Conduit, Site};
-use sluicegate_proto::{
-    policy::Plan,
-    sentence::{Grammar, Index, Sentence},
-    vocab::{Cause, Mode, Reason, VerdictWord},
-};
+use sluicegate_proto::vocab::{Cause, Mode, Reason, VerdictWord};
 
 use super::metrics::{
     DeviceException, Direction, Limit, LimitAction, ResponseOutcome, SessionKind, TlsOutcome, TlsVersion,
@@ -261,7 +257,7 @@ impl ConduitLabels {
         Self {
             name: conduit.name.clone(),
             protocol: conduit.protocol.as_str(),
-            functions: functions_named(&conduit.plan),
+            functions: sluicegate_config::functions(&conduit.plan).into_iter().collect(),
             rules: conduit.plan.rules.iter().map(|rule| rule.id.clone()).collect(),
             mode: conduit.mode,
             max_sessions: conduit.max_sessions,
@@ -303,31 +299,4 @@ fn revision() -> &'static str {
 
 fn texts<T: ToString>(all: &[T]) -> Vec<String> {
     all.iter().map(T::to_string).collect()
-}
-
-/// The codes that rules can apply to, and those of the outer allowlist.
-fn functions_named(plan: &Plan) -> Vec<u16> {
-    let grammar = plan.protocol.grammar();
-    let mut named: BTreeSet<u16> =
-        plan.settings.ints("functions").iter().filter_map(|code| u16::try_from(*code).ok()).collect();
-    for rule in &plan.rules {
-        named.extend(functions_of(&rule.sentence, grammar));
-    }
-    named.into_iter().collect()
-}
-
-fn functions_of(sentence: &Sentence, grammar: &Grammar) -> Vec<u16> {
-    if !sentence.via.is_empty() {
-        return sentence.via.clone();
-    }
-    let object = grammar.objects.get(usize::from(sentence.object.0));
-    if object.is_some_and(|one| one.index == Index::Code) {
-        // `function 43/13` is held as code + 256 * (sub + 1); a code fits a byte, so there are at most 256.
-        let codes = sentence.ranges.iter().flat_map(|(first, last)| (*first..=*last).take(256));
-        return codes.filter_map(|code| u16::try_from(code % 256).ok()).collect();
-    }
-    let fits = |one: &&sluicegate_proto::sentence::FunctionSpec| {
-        one.object == sentence.object && one.class == sentence.class && !one.named_only
-    };
-    grammar.functions.iter().filter(fits).map(|one| one.code).collect()
 }

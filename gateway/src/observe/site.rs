@@ -285,6 +285,70 @@ mod tests {
         assert_eq!(samples(&none.text()).len(), none.series_count());
     }
 
+    const SITE: &str = r#"
+schema = 1
+[site]
+name = "north"
+state = "state"
+[zones.ops]
+[zones.cell]
+[certificates.gateway]
+cert = "gateway.crt"
+key = "gateway.key"
+[authorities.plant]
+roots = "plant.crt"
+crl = "plant.crl"
+[authorities.second]
+roots = "second.crt"
+[identities.scada-1]
+zone = "ops"
+authority = "plant"
+match = { dns = "scada-1.north" }
+roles = ["hmi"]
+[roles.hmi]
+[listeners.ot]
+zone = "ops"
+bind = "127.0.0.1:0"
+transport = "tls"
+certificate = "gateway"
+authorities = ["plant"]
+[conduits.pump]
+from = "ops"
+to = "cell"
+listener = "ot"
+upstream = "127.0.0.1:502"
+protocol = "modbus"
+[conduits.pump.modbus]
+units = [1]
+allow = ["hmi read holding 0-9", "hmi write holding 40 = 0..1500 via 6"]
+deny = ["any write holding 90-99"]
+"#;
+
+    #[test]
+    fn what_check_counts_is_what_a_scrape_has() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("site.toml");
+        for name in ["gateway.crt", "gateway.key", "plant.crt", "plant.crl", "second.crt"] {
+            std::fs::write(dir.path().join(name), "").expect("writable");
+        }
+        std::fs::write(&path, SITE).expect("writable");
+        let site = sluicegate_config::load(&path).expect("the site above is good").site;
+        let metrics = SiteMetrics::new(&site);
+        let text = metrics.text();
+        assert_eq!(samples(&text).len(), metrics.series_count());
+        assert_eq!(sluicegate_config::series(&site), u32::try_from(metrics.series_count()).expect("few"));
+        let known = |function: &str| {
+            let labels = format!(r#"{{conduit="pump",function="{function}",protocol="modbus",verdict="allowed"}}"#);
+            text.contains(&format!("sluicegate_requests_total{labels} 0"))
+        };
+        assert!(["3", "6", "16", "other"].into_iter().all(known), "the functions that the policy names");
+        assert!(!known("15") && !known("43"));
+        let rule = &site.conduits[0].plan.rules[0].id;
+        metrics.conduit("pump").expect("a conduit").rule_hit(RuleIx(0));
+        let hits = format!(r#"sluicegate_rule_hits_total{{conduit="pump",rule="{rule}"}}"#);
+        assert_eq!(value(&metrics.text(), &hits), 1.0);
+    }
+
     #[test]
     fn every_known_series_starts_at_0_but_the_infos_the_mode_and_the_limit() {
         let text = SiteMetrics::with_labels(labels()).text();
