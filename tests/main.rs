@@ -1,10 +1,12 @@
 //! One test binary: a file per promise.
 
+mod agree;
 mod commands;
 mod demo;
 mod gate;
 mod house;
 mod incidents;
+mod lifecycle;
 mod simulation;
 mod sockets;
 mod strangers;

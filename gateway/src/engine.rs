@@ -18,7 +18,7 @@ use sluicegate_proto::{
     out::Out,
     policy::PolicySet,
     time::{Mono, Now},
-    vocab::Cause,
+    vocab::{Cause, Reason},
 };
 
 use crate::{observe::journal::Seq, permit::Permit};
@@ -103,7 +103,7 @@ impl Engine {
         }
         let live = self.core.sessions.values().filter(|one| one.ended.is_none()).count();
         if live >= usize::try_from(self.conduit().max_sessions).unwrap_or(usize::MAX) {
-            self.core.trail_refused_session(&permit, Cause::SessionLimit);
+            self.core.trail_refused_session(&permit, Cause::SessionLimit, Reason::SessionLimit);
             return Err(Cause::SessionLimit);
         }
         let link = self.link_for_new_session();

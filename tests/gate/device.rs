@@ -142,6 +142,11 @@ impl Device {
         lock(&self.shared.log).connections
     }
 
+    /// How many connections there are now.
+    pub(crate) fn open(&self) -> usize {
+        lock(&self.shared.log).open
+    }
+
     /// Forgets what it saw.
     pub(crate) fn forget(&self) {
         let mut log = lock(&self.shared.log);

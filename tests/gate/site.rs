@@ -141,6 +141,8 @@ pub(crate) struct Config {
     pub(crate) limits: String,
     /// `[conduits.pump.faults]`
     pub(crate) faults: String,
+    /// The units behind the device's address.
+    pub(crate) units: String,
     /// `[conduits.pump.modbus]`
     pub(crate) modbus: String,
     /// Its `allow`.
@@ -164,6 +166,7 @@ impl Config {
             conduit: String::new(),
             limits: ROOMY.into(),
             faults: String::new(),
+            units: "1".into(),
             modbus: String::new(),
             allow: allow.iter().map(|&rule| rule.to_owned()).collect(),
             deny: Vec::new(),
@@ -189,6 +192,7 @@ impl Config {
             ("<conduit>", self.conduit.clone()),
             ("<limits>", self.limits.clone()),
             ("<faults>", self.faults.clone()),
+            ("<units>", self.units.clone()),
             ("<modbus>", self.modbus.clone()),
             ("<allow>", list(&self.allow)),
             ("<deny>", list(&self.deny)),
@@ -277,7 +281,7 @@ protocol = "modbus"
 [conduits.pump.faults]
 <faults>
 [conduits.pump.modbus]
-units = [1]
+units = [<units>]
 <modbus>
 allow = [
 <allow>]

@@ -28,11 +28,14 @@ impl Core {
         self.write(record);
     }
 
-    pub(super) fn trail_refused_session(&self, permit: &Permit, cause: Cause) {
+    /// A peer that was let in but finds no place: counted and written down like every other refusal.
+    pub(super) fn trail_refused_session(&self, permit: &Permit, cause: Cause, reason: Reason) {
+        self.metrics.denial(reason, self.mode());
         let mut record = Record::new(Event::SessionRefused);
         record.conduit = Some(self.name.clone());
         record.peer = Some(permit.peer().clone());
         record.cause = Some(cause);
+        record.reason = Some(reason);
         self.write(record);
     }
 
