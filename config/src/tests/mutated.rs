@@ -9,7 +9,9 @@ fn survive(text: &str) {
     let dir = Path::new("/nonexistent");
     let found = match load_str(text, dir) {
         Ok(loaded) => {
-            read_gaps(&loaded.site);
+            for conduit in &loaded.site.conduits {
+                read_gaps(&loaded.site, conduit);
+            }
             loaded.warnings
         }
         Err(found) => {
