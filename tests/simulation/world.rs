@@ -257,6 +257,10 @@ impl World {
             self.engine.tick(self.now());
             self.device_answers();
             self.settle();
+            self.engine.tick(self.now());
+            self.settle();
+            let due = self.engine.deadline();
+            assert!(due.is_none_or(|at| at > self.now().mono), "a deadline stays in the past: the timer would spin");
         }
         self.now.set(end);
         self.engine.tick(self.now());

@@ -86,7 +86,7 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
         let denied = denied_as(Reason::InternalError, job.kind);
         return core.refuse_job(session, job, &denied, now);
     };
-    if job.not_before.take().is_some() && !charge_again(core, session, &mut job, now) {
+    if job.over_rate && !charge_again(core, session, &mut job, now) {
         return match job.not_before {
             Some(_) => core.put_back(session, job),
             None => {
@@ -114,7 +114,11 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
 /// A read that was over its rate asks again; it waits 250 ms in all.
 fn charge_again(core: &mut Core, session: SessionKey, job: &mut Job, now: Now) -> bool {
     let Some(identity) = core.identity(session) else { return true };
-    let Err((limit, wait)) = core.limits.charge(job.kind.toll(identity)) else { return true };
+    job.not_before = None;
+    let Err((limit, wait)) = core.limits.charge(job.kind.toll(identity)) else {
+        job.over_rate = false;
+        return true;
+    };
     let last = job.arrived.after(LONGEST_DELAY);
     if now.mono < last {
         job.not_before = Some(now.mono.after(wait).min(last));
@@ -256,7 +260,13 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
         }
         return core.end(key, cause, now);
     }
-    if session.paused.is_some_and(|until| until <= now.mono) {
+    // What has come due must not wake the timer again: reading resumes, and a delayed read's turn comes with the next
+    // dispatch.
+    if let Some(job) = session.queue.front_mut() {
+        job.not_before = job.not_before.filter(|until| *until > now.mono);
+    }
+    let resumes = session.paused.is_some_and(|until| until <= now.mono);
+    if resumes {
         session.paused = None;
         core.wake(Wake::Session(key));
     }

@@ -191,6 +191,7 @@ fn admit(core: &mut Core, key: SessionKey, asked: &Asked<'_>, mut judged: Judged
     }
     let mut job = job_of(&judged, ticket, asked, now);
     job.not_before = not_before;
+    job.over_rate = not_before.is_some();
     job.slot = slot;
     core.enqueue(key, job);
 }
@@ -209,6 +210,7 @@ fn job_of(judged: &Judged<'_>, ticket: sluicegate_proto::half::Ticket, asked: &A
         judged: None,
         arrived: now.mono,
         not_before: None,
+        over_rate: false,
         waits_for: None,
         failed: Vec::new(),
         asks: 0,

@@ -68,8 +68,10 @@ pub(super) struct Job {
     /// The policy and the schedules under which it was last judged.
     pub(super) judged: Option<(u64, ScheduleSet)>,
     pub(super) arrived: Mono,
-    /// A read over its rate waits until then, and its limits are asked again.
+    /// A read over its rate waits until then...
     pub(super) not_before: Option<Mono>,
+    /// ...and its limits are asked again in its turn.
+    pub(super) over_rate: bool,
     pub(super) waits_for: Option<Ticket>,
     pub(super) failed: Vec<ReadFirst>,
     pub(super) asks: u8,
@@ -148,7 +150,11 @@ impl Session {
             return None;
         }
         let idle = self.is_quiet().then(|| self.active.after(conduit.timeouts.idle));
-        let queue = self.queue.front().map(|job| job.arrived.after(conduit.timeouts.queue));
+        let queue = self
+            .queue
+            .front()
+            .filter(|job| job.waits_for.is_none())
+            .map(|job| job.arrived.after(conduit.timeouts.queue));
         let delay = self.queue.front().and_then(|job| job.not_before);
         let slowed = self.slowed.front().map(|(due, ..)| *due);
         let frame = if self.paused.is_none() { self.half.deadline() } else { None };
