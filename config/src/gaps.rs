@@ -13,33 +13,39 @@ use crate::{
 /// Points between two blocks that somebody may read, near enough for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadGap {
-    /// For whom: identities, in the order of the site.
-    pub identities: Vec<String>,
-    /// The object.
-    pub object: ObjectId,
+    /// The conduit.
+    pub conduit: String,
+    /// For whom.
+    pub identity: String,
+    /// The object's word.
+    pub object: &'static str,
     /// The first point that may not be read, zero-based.
     pub first: u32,
     /// The last one.
     pub last: u32,
 }
 
-/// Every gap of a conduit, each once with all whom it concerns.
-pub fn read_gaps(site: &Site, conduit: &Conduit) -> Vec<ReadGap> {
-    let listener = site.listeners.get(conduit.listener.index());
-    let comes = |one: &&Identity| one.zone == conduit.from && listener.is_some_and(|at| can_come(&at.transport, one));
-    let mut gaps: Vec<ReadGap> = Vec::new();
-    for identity in site.identities.iter().filter(comes) {
-        for (object, first, last) in gaps_of(conduit, identity) {
-            match gaps.iter_mut().find(|one| (one.object, one.first, one.last) == (object, first, last)) {
-                Some(gap) => gap.identities.push(identity.name.clone()),
-                None => gaps.push(ReadGap { identities: vec![identity.name.clone()], object, first, last }),
-            }
+impl std::fmt::Display for ReadGap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { conduit, identity, object, first, last } = self;
+        write!(f, "{conduit}: {identity} may read {object} before and after {first}-{last}, and not across")
+    }
+}
+
+/// Every gap of every conduit, in the order of the site.
+pub fn read_gaps(site: &Site) -> Vec<ReadGap> {
+    let mut gaps = Vec::new();
+    for conduit in &site.conduits {
+        let listener = &site.listeners[conduit.listener.index()];
+        let comes = |one: &&Identity| one.zone == conduit.from && can_come(&listener.transport, one);
+        for identity in site.identities.iter().filter(comes) {
+            gaps.extend(gaps_of(conduit, identity));
         }
     }
     gaps
 }
 
-fn gaps_of(conduit: &Conduit, identity: &Identity) -> Vec<(ObjectId, u32, u32)> {
+fn gaps_of(conduit: &Conduit, identity: &Identity) -> Vec<ReadGap> {
     let mut gaps = Vec::new();
     for (object, id) in conduit.protocol.grammar().objects.iter().zip(0..) {
         let Some(longest) = longest_read(conduit.protocol, object.element) else { continue };
@@ -47,7 +53,13 @@ fn gaps_of(conduit: &Conduit, identity: &Identity) -> Vec<(ObjectId, u32, u32)> 
             let [(_, end), (start, _)] = pair else { continue };
             // One request from the block before to the block after, both touched.
             if start - end < longest {
-                gaps.push((ObjectId(id), end + 1, start - 1));
+                gaps.push(ReadGap {
+                    conduit: conduit.name.clone(),
+                    identity: identity.name.clone(),
+                    object: object.word,
+                    first: end + 1,
+                    last: start - 1,
+                });
             }
         }
     }

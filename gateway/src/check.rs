@@ -133,7 +133,7 @@ fn conduit_report(site: &Site, conduit: &Conduit) -> ConduitReport {
         mode: conduit.mode,
         rules: conduit.plan.rules.iter().map(RuleShown::from).collect(),
         still_enforced: still_enforced(site, conduit),
-        read_gaps: read_gaps(site, conduit),
+        read_gaps: read_gaps(conduit),
     }
 }
 

@@ -9,9 +9,7 @@ fn survive(text: &str) {
     let dir = Path::new("/nonexistent");
     let found = match load_str(text, dir) {
         Ok(loaded) => {
-            for conduit in &loaded.site.conduits {
-                read_gaps(&loaded.site, conduit);
-            }
+            read_gaps(&loaded.site);
             loaded.warnings
         }
         Err(found) => {
