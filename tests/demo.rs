@@ -1,7 +1,8 @@
 //! `sluicegate demo` shows the main job, and fails when any one rule or check is missing.
 
 use std::{
-    process::{Command, Output},
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
     sync::Mutex,
 };
 
@@ -38,6 +39,32 @@ fn the_demo_holds_and_prints_how_to_attack_it() {
     assert_eq!(check.status.code(), Some(0), "{}", printed(&check));
     let again = demo(&["--keep", kept.to_str().expect("the path is text")]);
     assert_eq!(again.status.code(), Some(2), "a directory in use is refused: {}", printed(&again));
+}
+
+/// Ctrl-C ends the demo in good order once everything was shown, and leaves no gateway behind.
+#[test]
+fn the_demo_runs_until_it_is_interrupted() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let kept = dir.path().join("kept");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
+        .args(["demo", "--keep"])
+        .arg(&kept)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary was just built");
+    let mut lines = BufReader::new(demo.stdout.take().expect("it is piped")).lines();
+    let shown = lines.by_ref().any(|line| line.is_ok_and(|line| line.starts_with("Attack it yourself")));
+    assert!(shown, "it said how to attack it, and went on");
+    assert_eq!(demo.try_wait().expect("it is our child"), None, "it runs on");
+    let rest = std::thread::spawn(move || lines.count());
+    let killed = Command::new("kill").args(["-INT", &demo.id().to_string()]).status().expect("kill is everywhere");
+    assert!(killed.success());
+    assert_eq!(demo.wait().expect("it is our child").code(), Some(0));
+    rest.join().expect("counting lines does not panic");
+    let text = std::fs::read_to_string(kept.join("sluicegate.toml")).expect("it was kept");
+    let bind = text.lines().find_map(|line| line.strip_prefix("bind = ")).expect("a listener");
+    let gone = std::net::TcpStream::connect(bind.trim_matches('"'));
+    assert!(gone.is_err(), "the gateway at {bind} was left behind");
 }
 
 #[test]

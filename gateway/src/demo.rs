@@ -24,7 +24,7 @@ use std::{
 };
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 
@@ -91,53 +91,112 @@ pub enum DemoError {
 pub fn run(options: &Options) -> Result<bool, DemoError> {
     let dir = Dir::make(options.keep.as_deref())?;
     let runtime = tasks::threads_runtime("demo", 2)?;
-    let held = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            biased;
-            _ = interrupt.recv() => stopped(),
-            _ = terminate.recv() => stopped(),
-            held = play(options, &dir.path) => held,
-        }
-    });
+    let held = runtime.block_on(play(options, &dir.path));
     // The device's and the operator's tasks end here, before the files do.
     runtime.shutdown_timeout(Duration::from_secs(1));
     held
 }
 
-/// Interrupted before the last expectation was checked: nothing was shown.
-fn stopped() -> Result<bool, DemoError> {
-    say("interrupted before everything was tried");
-    Ok(false)
-}
-
 async fn play(options: &Options, dir: &Path) -> Result<bool, DemoError> {
     let started = Instant::now();
-    let device = Device::start().await?;
-    let ports = Ports { gate: free_port()?, metrics: free_port()?, device: device.address };
-    let config = site::write(dir, ports, options.weaken.as_deref())?;
-    let mut gate = Gate::start(&options.binary, &config, dir, ports.metrics).await?;
-    say(&format!("gateway   {} --> device {}   (configuration: {})", ports.gate, ports.device, config.display()));
-    say(&format!("metrics   http://{}/metrics", ports.metrics));
+    let mut stop = Stop::new()?;
+    let acts = async {
+        let mut stage = Stage::set(options, dir).await?;
+        let held = stage.acts(dir).await?;
+        Ok::<_, DemoError>((stage, held))
+    };
+    let (mut stage, held) = tokio::select! {
+        biased;
+        () = stop.asked() => {
+            say("interrupted before everything was tried: nothing was shown");
+            return Ok(false);
+        }
+        played = acts => played?,
+    };
+    let left = options.time.map(|time| time.saturating_sub(started.elapsed()));
+    stage.stay(left, &mut stop).await;
+    Ok(held)
+}
 
-    let mut tail = Tail::new(&dir.join("state"));
-    let mut broken = story(ports.gate, dir, &device, &mut || tell(&mut tail)).await?;
-    if let Some(how) = gate.ended() {
-        broken.push(format!("the gateway ended: {how}"));
+/// Ctrl-C, or a polite kill.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    let settled = Instant::now();
-    while settled.elapsed() < LAST_LOOK && tell(&mut tail) > 0 {
-        sleep(LOOK).await;
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
-    say("");
-    match broken.as_slice() {
-        [] => say("Every expectation held: the device got what was written down, and nothing else."),
-        some => some.iter().for_each(|one| say(&format!("BROKEN    {one}"))),
+}
+
+/// All that stands while the demo runs.
+struct Stage {
+    device: Device,
+    ports: Ports,
+    gate: Gate,
+    tail: Tail,
+}
+
+impl Stage {
+    async fn set(options: &Options, dir: &Path) -> Result<Self, DemoError> {
+        let device = Device::start().await?;
+        let ports = Ports { gate: free_port()?, metrics: free_port()?, device: device.address };
+        let config = site::write(dir, ports, options.weaken.as_deref())?;
+        let gate = Gate::start(&options.binary, &config, dir, ports.metrics).await?;
+        say(&format!("gateway   {} --> device {}   (configuration: {})", ports.gate, ports.device, config.display()));
+        say(&format!("metrics   http://{}/metrics", ports.metrics));
+        Ok(Self { device, ports, gate, tail: Tail::new(&dir.join("state")) })
     }
-    say(&hints::lines(dir, ports));
-    stay(options.time.map(|time| time.saturating_sub(started.elapsed())), &mut tail, &mut gate).await?;
-    Ok(broken.is_empty())
+
+    /// Everything is tried; whether every expectation held.
+    async fn acts(&mut self, dir: &Path) -> Result<bool, DemoError> {
+        let mut broken = story(self.ports.gate, dir, &self.device, &mut || tell(&mut self.tail)).await?;
+        if let Some(how) = self.gate.ended() {
+            broken.push(format!("the gateway ended: {how}"));
+        }
+        let settled = Instant::now();
+        while settled.elapsed() < LAST_LOOK && tell(&mut self.tail) > 0 {
+            sleep(LOOK).await;
+        }
+        say("");
+        match broken.as_slice() {
+            [] => say("Every expectation held: the device got what was written down, and nothing else."),
+            some => some.iter().for_each(|one| say(&format!("BROKEN    {one}"))),
+        }
+        say(&hints::lines(dir, self.ports));
+        Ok(broken.is_empty())
+    }
+
+    /// Shows the audit trail until the time is over, the reader interrupts, or the gateway ends.
+    async fn stay(&mut self, left: Option<Duration>, stop: &mut Stop) {
+        let look = async {
+            while self.gate.ended().is_none() {
+                tell(&mut self.tail);
+                sleep(LOOK).await;
+            }
+        };
+        let over = async {
+            match left {
+                Some(left) => sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.asked() => {}
+            () = over => {}
+            () = look => say("the gateway ended"),
+        }
+    }
 }
 
 /// Operator and attacker at a gate: everything that did not come out as it must. `between` is called between the attacks.
@@ -177,32 +236,6 @@ pub async fn story(
         broken.push("the device's log is full: it proves nothing any more".to_owned());
     }
     Ok(broken)
-}
-
-/// Shows the audit trail until the time is over, the reader interrupts, or the gateway ends.
-async fn stay(left: Option<Duration>, tail: &mut Tail, gate: &mut Gate) -> Result<(), DemoError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let look = async {
-        while gate.ended().is_none() {
-            tell(tail);
-            sleep(LOOK).await;
-        }
-    };
-    let over = async {
-        match left {
-            Some(left) => sleep(left).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = over => {}
-        () = look => say("the gateway ended"),
-    }
-    Ok(())
 }
 
 /// Prints what is new in the audit trail; how many lines that was.

@@ -23,7 +23,7 @@ pub fn lines(dir: &Path, ports: Ports) -> String {
          {connect}\n\
          {connect} \\\n    -cert {dir}/stranger/operator.crt -key {dir}/stranger/operator.key\n\n\
          # Raw bytes as the historian, who may only read: write holding 41 = 1 comes back as exception 01 (86 01).\n\
-         (printf '\\0\\1\\0\\0\\0\\6\\1\\6\\0\\51\\0\\1'; sleep 1) | {connect} \\\n    \
+         (printf '\\0\\1\\0\\0\\0\\6\\1\\6\\0\\51\\0\\1'; sleep 1) | {connect} -no_ign_eof \\\n    \
          -cert {dir}/pki/historian.crt -key {dir}/pki/historian.key | od -An -tx1\n\n\
          # What it counts, and what it would say before the fact.\n\
          curl -s http://{metrics}/metrics | grep sluicegate_denials_total | grep -v ' 0$'\n\
