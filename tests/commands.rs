@@ -131,7 +131,7 @@ fn check_finds_a_good_site_good_and_tells_what_it_amounts_to() {
     assert_eq!(code, Some(0), "{text}");
     for line in [
         "test passed: nobody writes the interlock",
-        "read gap: hmi holding 100-109 stands between readable blocks",
+        "read gap: scada-1 holding 100-109 stands between readable blocks",
         "monitor mode still enforces client certificates and identities",
         "monitor mode still enforces deny r-",
         "2 test(s), 0 failed",
@@ -267,4 +267,19 @@ fn what_needs_no_site_needs_no_file() {
     assert_eq!(code, Some(0), "{text}");
     assert!(dir.path().join("scada-1.key").exists());
     assert_eq!(run(nowhere, &["pki", "init", "--dir", at]).0, Some(1), "nothing is overwritten");
+}
+
+/// docs/commands.md has a section for each command and names each weakness.
+#[test]
+fn the_page_of_commands_is_complete() {
+    let page = crate::house::root().join("docs/commands.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let table = <sluicegate::cli::Cli as clap::CommandFactory>::command();
+    for command in table.get_subcommands() {
+        assert!(page.contains(&format!("\n## {}\n", command.get_name())), "{}", command.get_name());
+    }
+    assert_eq!(table.get_subcommands().count(), 8);
+    for weakness in sluicegate::demo::site::WEAKNESSES {
+        assert!(page.contains(&format!("`{}`", weakness.name)), "{}", weakness.name);
+    }
 }

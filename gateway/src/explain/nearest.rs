@@ -31,7 +31,6 @@ pub(super) fn change(
 ) -> Change {
     let rules = conduit.policy.rules();
     let rule = denied.rule.and_then(|ix| rules.get(usize::try_from(ix.0).ok()?));
-    let table = format!("[conduits.{}.{}]", conduit.name, conduit.protocol);
     if denied.by_deny_rule {
         return only(match rule {
             Some(rule) => {
@@ -42,17 +41,10 @@ pub(super) fn change(
     }
     let copied = copy(conduit, who, message, denied);
     match denied.reason {
-        Reason::UnitNotAllowed => only(format!("add {} to `units` in {table}", message.unit())),
-        Reason::FunctionNotAllowed => {
-            let listed = conduit.settings.ints("functions");
-            let function = message.function();
-            if listed.is_empty() || listed.contains(&i64::from(function)) {
-                return Change { steps: Vec::new(), sentence: copied };
-            }
-            let enough = passes_with(conduit, who, message, function, schedules);
-            let steps = vec![format!("add {function} to `functions` in {table}")];
-            Change { steps, sentence: copied.filter(|_| !enough) }
+        Reason::UnitNotAllowed => {
+            only(format!("add {} to `units` in [conduits.{}.{}]", message.unit(), conduit.name, conduit.protocol))
         }
+        Reason::FunctionNotAllowed => function_change(conduit, who, message, copied, schedules),
         Reason::IdentityNotAllowed | Reason::AddressNotAllowed | Reason::ValueNotAllowed => {
             Change { steps: Vec::new(), sentence: copied }
         }
@@ -93,6 +85,24 @@ fn copy(conduit: &Conduit, who: &Who, message: &Message<'_>, denied: &Denied) ->
     let sentences = deeds_of(who, message);
     let sentence: &Sentence = sentences.get(usize::from(denied.deed))?;
     Some(numbered(sentence, grammar, addressing(conduit)))
+}
+
+/// The outer list, a rule, or both.
+fn function_change(
+    conduit: &Conduit,
+    who: &Who,
+    message: &Message<'_>,
+    copied: Option<String>,
+    schedules: ScheduleSet,
+) -> Change {
+    let listed = conduit.settings.ints("functions");
+    let function = message.function();
+    if listed.is_empty() || listed.contains(&i64::from(function)) {
+        return Change { steps: Vec::new(), sentence: copied };
+    }
+    let enough = passes_with(conduit, who, message, function, schedules);
+    let steps = vec![format!("add {function} to `functions` in [conduits.{}.{}]", conduit.name, conduit.protocol)];
+    Change { steps, sentence: copied.filter(|_| !enough) }
 }
 
 /// Whether `function` on the outer list alone would let the message pass.
