@@ -1,6 +1,6 @@
 //! Which rules does a conduit have, and where does each stand?
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use sha2::{Digest, Sha256};
 use sluicegate_proto::{
@@ -48,10 +48,10 @@ impl Tongue {
 
 /// The rules of a conduit: its preset, its own, those of its policies. A sentence that stands twice counts once.
 pub(super) fn rules(ground: &Ground<'_>, conduit: &Table, tongue: Tongue, faults: &mut Faults) -> Vec<Placed> {
-    let mut reader = Reader { ground, tongue, rules: Vec::new() };
+    let mut reader = Reader::new(ground, tongue);
     if let Some(own) = conduit.table(tongue.protocol.as_str()) {
         if let Some((name, at)) = own.text("preset") {
-            reader.preset(name, at);
+            reader.preset(name, at, faults);
         }
         reader.table(own, faults);
     }
@@ -68,7 +68,7 @@ pub(super) fn unused_policy(ground: &Ground<'_>, name: &str, at: &At, faults: &m
     let Some(table) = ground.root.table("policies").and_then(|policies| policies.table(name)) else { return };
     if let Some(protocol) = table.text("protocol").and_then(|(word, _)| Protocol::parse(word)) {
         let tongue = Tongue { protocol, addressing: Addressing::ZeroBased };
-        Reader { ground, tongue, rules: Vec::new() }.table(table, faults);
+        Reader::new(ground, tongue).table(table, faults);
     }
     faults.add(Fault::new(codes::UNUSED, at, format!("no conduit uses policy `{name}`"), "does nothing"));
 }
@@ -77,16 +77,22 @@ struct Reader<'g, 'm> {
     ground: &'g Ground<'m>,
     tongue: Tongue,
     rules: Vec<Placed>,
+    /// The place of each id among the rules.
+    ids: BTreeMap<String, usize>,
 }
 
-impl Reader<'_, '_> {
-    fn preset(&mut self, name: &str, at: &At) {
+impl<'g, 'm> Reader<'g, 'm> {
+    fn new(ground: &'g Ground<'m>, tongue: Tongue) -> Self {
+        Self { ground, tongue, rules: Vec::new(), ids: BTreeMap::new() }
+    }
+
+    fn preset(&mut self, name: &str, at: &At, faults: &mut Faults) {
         let grammar = self.tongue.protocol.grammar();
         let sentences = self.tongue.protocol.presets().iter().filter(|one| one.name == name);
         for text in sentences.flat_map(|one| one.sentences) {
             // Presets are written zero-based, and a test in proto reads them all.
             if let Ok(sentence) = Sentence::parse(text, Form::Rule, grammar, Addressing::ZeroBased) {
-                self.add(sentence, true, at);
+                self.add(sentence, true, at, faults);
             }
         }
     }
@@ -116,20 +122,23 @@ impl Reader<'_, '_> {
         match Sentence::parse(text, Form::Rule, self.tongue.protocol.grammar(), self.tongue.addressing) {
             Ok(sentence) => {
                 self.names(&sentence, (text, at), faults);
-                self.add(sentence, allow, at);
+                self.add(sentence, allow, at, faults);
             }
             Err(wrong) => wrong.into_iter().for_each(|one| faults.add(fault(self.ground, (text, at), one))),
         }
     }
 
-    fn add(&mut self, sentence: Sentence, allow: bool, at: &At) {
+    fn add(&mut self, sentence: Sentence, allow: bool, at: &At, faults: &mut Faults) {
         let canonical = sentence.print(self.tongue.protocol.grammar());
         let text = if allow { canonical } else { format!("deny {canonical}") };
         let id = id(&text);
-        if self.rules.iter().all(|one| one.rule.id != id) {
-            let rule = Rule { id, sentence, text, allow, place: self.ground.sources.place(at) };
-            self.rules.push(Placed { rule, at: at.clone() });
+        if let Some(first) = self.ids.get(&id).and_then(|place| self.rules.get(*place)) {
+            faults.add(again(first, &text, at));
+            return;
         }
+        self.ids.insert(id.clone(), self.rules.len());
+        let rule = Rule { id, sentence, text, allow, place: self.ground.sources.place(at) };
+        self.rules.push(Placed { rule, at: at.clone() });
     }
 
     /// WHO, the schedule and the budget exist.
@@ -156,6 +165,19 @@ impl Reader<'_, '_> {
         let at = word_at(self.ground, text, from, name);
         self.ground.find(noun, (name, &at), faults);
     }
+}
+
+/// The id of `first` again. The same text counts once; another text with the same 32 bits is refused, because a rule that is
+/// left out could be a deny.
+fn again(first: &Placed, text: &str, at: &At) -> Fault {
+    if first.rule.text == text {
+        let fault = Fault::new(codes::OVERLAP, at, "this rule stands twice", "counts once");
+        return fault.also(&first.at, "the same rule");
+    }
+    let message = format!("two different rules of this conduit have the id {}", first.rule.id);
+    Fault::new(codes::RULE, at, message, "cannot be told apart in metrics and audit")
+        .also(&first.at, "the other one")
+        .help("word one of them differently, for example with its ranges in two rules".to_owned())
 }
 
 /// `r-` and the first 8 hex digits of the SHA-256 of the canonical text.

@@ -114,7 +114,6 @@ impl Case<'_> {
 /// Whether `outer` concerns at least every deed that `inner` does, whatever its values and times.
 fn covers(outer: &Rule, inner: &Rule) -> bool {
     let (outer, inner) = (&outer.sentence, &inner.sentence);
-    let who = |one: &Sentence| one.who.clone().unwrap_or_else(|| "any".to_owned());
     let unconditional = outer.values.is_none()
         && outer.step.is_none()
         && outer.when.is_none()
@@ -135,6 +134,10 @@ fn covers(outer: &Rule, inner: &Rule) -> bool {
         && (outer.bit.is_none() || outer.bit == inner.bit)
         && spans(&outer.ranges, &inner.ranges)
         && spans(&outer.units, &inner.units)
+}
+
+fn who(sentence: &Sentence) -> &str {
+    sentence.who.as_deref().unwrap_or("any")
 }
 
 /// Whether `outer` holds all of `inner`; an empty list is everything.

@@ -99,6 +99,7 @@ const WARNED: &[Case] = &[
         &[("W005", 16)],
     ),
     ("covered_rule", &[("\"hmi write", "\"hmi write holding\", \"hmi write")], &[("W006", 44)]),
+    ("rule_twice", &[("\"hmi write", "\"hmi read holding 0-99\", \"hmi write")], &[("W006", 44)]),
     ("denied_rule", &[("units = [1]", "units = [1]\ndeny = [\"any write holding 0-99\"]")], &[("W006", 45)]),
     (
         "rule_for_another_zone",
@@ -206,6 +207,24 @@ fn a_span_behind_an_escape_falls_back_to_the_whole_sentence() {
     let found = load_str(&text, dir.path()).expect_err("it is reversed");
     let place = &found[0].places[0];
     assert_eq!(&place.source[place.span.clone()], "\"hmi write \\u0068olding 40 = 1500..0\"");
+}
+
+/// Two sentences whose canonical texts have the same first 32 bits of SHA-256: neither may be lost, one could be a deny.
+#[test]
+fn two_rules_with_one_id_are_refused() {
+    let dir = plant();
+    let mut seen = std::collections::HashMap::new();
+    let pair = (0..=u32::MAX).find_map(|n| {
+        use sha2::Digest;
+        let text = format!("any write holding {} = {}", n % 60_000, n / 60_000);
+        let digest = sha2::Sha256::digest(text.as_bytes());
+        let id = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        seen.insert(id, text.clone()).map(|first| (first, text))
+    });
+    let (first, second) = pair.expect("a collision of 32 bits is found soon");
+    let text = GOOD.replace("hmi write holding 40 = 0..1500", &format!("{first}\", \"{second}"));
+    let found = load_str(&text, dir.path()).expect_err("one id, two rules");
+    assert_eq!(codes(&found), [("E048", 44)], "{}", told(&found, dir.path()));
 }
 
 #[cfg(unix)]
