@@ -7,6 +7,7 @@ mod gate;
 mod house;
 mod incidents;
 mod lifecycle;
+mod peers;
 mod record;
 mod simulation;
 mod sockets;

@@ -111,14 +111,6 @@ impl Peer {
             Stream::Tls(stream) => &stream.sock,
         }
     }
-
-    /// The TLS session.
-    pub(crate) fn session(&self) -> &ClientConnection {
-        match &self.stream {
-            Stream::Plain(_) => panic!("there is no TLS"),
-            Stream::Tls(stream) => &stream.conn,
-        }
-    }
 }
 
 impl Read for Peer {

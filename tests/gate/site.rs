@@ -131,6 +131,8 @@ pub(crate) struct Config {
     pub(crate) networks: String,
     /// `[defaults]`
     pub(crate) defaults: String,
+    /// `[roles.hmi]`
+    pub(crate) hmi: String,
     /// `[authorities.plant]`
     pub(crate) authority: String,
     /// `[listeners.ot]`
@@ -161,6 +163,7 @@ impl Config {
             tls: true,
             networks: "\"127.0.0.0/8\"".into(),
             defaults: String::new(),
+            hmi: String::new(),
             authority: String::new(),
             listener: String::new(),
             conduit: String::new(),
@@ -186,6 +189,7 @@ impl Config {
         for (hole, value) in [
             ("<networks>", self.networks.clone()),
             ("<defaults>", self.defaults.clone()),
+            ("<hmi>", self.hmi.clone()),
             ("<authority>", self.authority.clone()),
             ("<listener>", self.listener.clone()),
             ("<upstream>", self.upstream.clone()),
@@ -225,6 +229,7 @@ networks = [<networks>]
 [zones.cell]
 level = 1
 [roles.hmi]
+<hmi>
 [roles.onlooker]
 "#;
 

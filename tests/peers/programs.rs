@@ -1,0 +1,106 @@
+//! How are other people's programs compiled, started and ended?
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use super::UP;
+use crate::gate::{Gate, Site, free_port, missing, repository, run};
+
+/// A program in `tests/peers/`.
+pub(super) fn script(name: &str) -> PathBuf {
+    repository().join("tests/peers").join(name)
+}
+
+/// The Python that has pymodbus.
+pub(super) fn python() -> Option<String> {
+    let own = repository().join(".venv/bin/python").display().to_string();
+    let python = std::env::var("SLUICEGATE_TEST_PYTHON").unwrap_or(own);
+    (!missing(&[&python])).then_some(python)
+}
+
+/// The C program of this name, compiled.
+pub(super) fn compiled(site: &Site, name: &str) -> PathBuf {
+    let (ok, flags) = run(Command::new("pkg-config").args(["--cflags", "--libs", "libmodbus"]));
+    assert!(ok, "{flags}");
+    let program = site.file(name);
+    let mut cc = Command::new("cc");
+    cc.arg(script(&format!("{name}.c"))).arg("-o").arg(&program).args(flags.split_whitespace());
+    let (ok, said) = run(&mut cc);
+    assert!(ok, "{said}");
+    program
+}
+
+/// A program that listens; it ends with the test.
+pub(super) struct Child {
+    child: std::process::Child,
+    pub(super) port: u16,
+}
+
+impl Child {
+    /// A pymodbus device: plain, or TLS with the plant's certificate of this name.
+    pub(super) fn pymodbus(python: &str, site: &Site, name: Option<&str>) -> Self {
+        let port = free_port();
+        let mut command = Command::new(python);
+        command.arg(script("pymodbus_server.py")).arg(port.to_string());
+        if let Some(name) = name {
+            command.arg(site.crt("plant")).arg(site.crt(name)).arg(site.key(name));
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("python runs");
+        Self { child, port }.up()
+    }
+
+    /// A libmodbus device.
+    pub(super) fn libmodbus(program: &Path) -> Self {
+        let mut child = Command::new(program).stdout(Stdio::piped()).spawn().expect("it was compiled");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says its port");
+        Self { child, port: line.trim().parse().expect("a port") }
+    }
+
+    /// Waits until it listens.
+    fn up(mut self) -> Self {
+        let until = Instant::now() + UP;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.child.try_wait().expect("the child is ours");
+            assert!(ended.is_none() && Instant::now() < until, "it does not listen: {ended:?}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        self
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An stunnel on the operator's machine: plain Modbus in, TLS with `scada`'s certificate out.
+pub(super) struct Tunnel {
+    _child: Child,
+    pub(super) port: u16,
+}
+
+impl Tunnel {
+    pub(super) fn to(site: &Site, gate: &Gate) -> Self {
+        let port = free_port();
+        let text = format!(
+            "foreground = yes\npid =\ndebug = warning\n[gate]\nclient = yes\naccept = 127.0.0.1:{port}\nconnect = {}\nsni = gate\n\
+             cert = {}\nkey = {}\nCAfile = {}\nverifyChain = yes\ncheckHost = gate\n",
+            gate.address(),
+            site.crt("scada").display(),
+            site.key("scada").display(),
+            site.crt("plant").display(),
+        );
+        let file = site.file("stunnel.conf");
+        std::fs::write(&file, text).expect("written");
+        let child = Command::new("stunnel").arg(&file).stdin(Stdio::null()).spawn().expect("stunnel runs");
+        Self { _child: Child { child, port }.up(), port }
+    }
+}
