@@ -31,12 +31,20 @@ fn the_demo_holds_and_prints_how_to_attack_it() {
     for words in ["mbpoll", "openssl s_client", "/metrics", "denied  operator-2 write holding 95 unit 1 = 1202 via 6"] {
         assert!(text.contains(words), "{words}:\n{text}");
     }
-    let check = Command::new(env!("CARGO_BIN_EXE_sluicegate"))
-        .args(["check", "--config"])
-        .arg(kept.join("sluicegate.toml"))
-        .output()
-        .expect("the binary was just built");
+    let config = kept.join("sluicegate.toml");
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        command.args(words).arg("--config").arg(&config).output().expect("the binary was just built")
+    };
+    let check = ask(&["check"]);
     assert_eq!(check.status.code(), Some(0), "{}", printed(&check));
+    let last = ask(&["explain", "--last"]);
+    assert_eq!(last.status.code(), Some(1), "the last attack was denied, and would be again: {}", printed(&last));
+    for words in
+        ["as historian: identity_not_allowed", "historian write holding 54 unit 1 = 1010 via 6", "exception 01"]
+    {
+        assert!(printed(&last).contains(words), "{words}: {}", printed(&last));
+    }
     let again = demo(&["--keep", kept.to_str().expect("the path is text")]);
     assert_eq!(again.status.code(), Some(2), "a directory in use is refused: {}", printed(&again));
 }

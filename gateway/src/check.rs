@@ -4,7 +4,7 @@
 //! load      all faults of all files at once (the config crate)
 //! keys      certificates, keys and revocation lists, read as `run` reads them
 //! tests     [[tests]], judged like on the wire (check/policy.rs)
-//! gaps      addresses between readable blocks that a merging client would cross (check/gaps.rs)
+//! gaps      addresses between readable blocks that a merging client would cross (the config crate)
 //! enforced  what monitor mode still enforces
 //! series    how many lines a scrape will have
 //! ```
@@ -12,25 +12,23 @@
 use std::{path::Path, sync::Arc};
 
 use sluicegate_config::{
+    ReadGap,
     finding::{Finding, Severity},
     plan::{Conduit, Site, Transport},
+    read_gaps,
 };
 use sluicegate_proto::vocab::Mode;
 
 use crate::{
-    explain::RuleShown,
+    explain::{RuleShown, addressing, numbered_range},
     faults::{Clock, build_date, floor},
     observe::series::{self, SiteLabels},
     trust::{Trust, TrustError},
 };
 
-mod gaps;
 mod policy;
 
-pub use self::{
-    gaps::{Gap, read_gaps},
-    policy::{TestResult, policy_tests},
-};
+pub use self::policy::{TestResult, policy_tests};
 
 /// All that `check` found.
 #[derive(Debug)]
@@ -67,6 +65,15 @@ pub struct KeyFault {
     pub message: String,
     /// Whether it can be told only where the service runs (`credential:NAME` outside systemd).
     pub elsewhere: bool,
+}
+
+/// Addresses that somebody may not read, between two that it may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Who, and where.
+    pub gap: ReadGap,
+    /// The addresses as the conduit's `addressing` numbers them.
+    pub shown: String,
 }
 
 /// What one conduit amounts to.
@@ -133,8 +140,19 @@ fn conduit_report(site: &Site, conduit: &Conduit) -> ConduitReport {
         mode: conduit.mode,
         rules: conduit.plan.rules.iter().map(RuleShown::from).collect(),
         still_enforced: still_enforced(site, conduit),
-        read_gaps: read_gaps(conduit),
+        read_gaps: gaps(site, conduit),
     }
+}
+
+fn gaps(site: &Site, conduit: &Conduit) -> Vec<Gap> {
+    let objects = conduit.protocol.grammar().objects;
+    let here = read_gaps(site).into_iter().filter(|one| one.conduit == conduit.name);
+    let shown = |gap: ReadGap| {
+        let range = (gap.first, gap.last);
+        let object = objects.iter().find(|one| one.word == gap.object)?;
+        Some(Gap { shown: numbered_range(range, object, addressing(conduit)), gap })
+    };
+    here.filter_map(shown).collect()
 }
 
 /// What monitor and learn mode enforce all the same (language.md section 3).

@@ -52,6 +52,8 @@ use self::{
     tail::Tail,
 };
 
+/// Starts with other ports, should somebody else take the free ones first.
+const TRIES: u32 = 3;
 /// Between two looks at the audit trail.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long the rest of the audit trail is waited for, once everything was tried.
@@ -149,9 +151,17 @@ struct Stage {
 impl Stage {
     async fn set(options: &Options, dir: &Path) -> Result<Self, DemoError> {
         let device = Device::start().await?;
-        let ports = Ports { gate: free_port()?, metrics: free_port()?, device: device.address };
-        let config = site::write(dir, ports, options.weaken.as_deref())?;
-        let gate = Gate::start(&options.binary, &config, dir, ports.metrics).await?;
+        let mut tries = 0;
+        let (ports, config, gate) = loop {
+            let ports = Ports { gate: free_port()?, metrics: free_port()?, device: device.address };
+            let config = site::write(dir, ports, options.weaken.as_deref())?;
+            tries += 1;
+            match Gate::start(&options.binary, &config, dir, ports.metrics).await {
+                Ok(gate) => break (ports, config, gate),
+                Err(fault) if fault.is_taken() && tries < TRIES => {}
+                Err(fault) => return Err(fault.into()),
+            }
+        };
         say(&format!("gateway   {} --> device {}   (configuration: {})", ports.gate, ports.device, config.display()));
         say(&format!("metrics   http://{}/metrics", ports.metrics));
         Ok(Self { device, ports, gate, tail: Tail::new(&dir.join("state")) })

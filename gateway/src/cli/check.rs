@@ -60,7 +60,7 @@ fn conduit_text(conduit: &ConduitReport, text: &mut String) {
         let _ = writeln!(
             text,
             "  read gap: {} {} {} stands between readable blocks; a client that merges reads is refused there",
-            gap.who, gap.object, gap.shown
+            gap.gap.identity, gap.gap.object, gap.shown
         );
     }
     for what in &conduit.still_enforced {
@@ -132,10 +132,11 @@ fn site_json(site: &SiteReport) -> Value {
 }
 
 fn conduit_json(conduit: &ConduitReport) -> Value {
-    let gaps = conduit
-        .read_gaps
-        .iter()
-        .map(|one| json!({ "who": one.who, "object": one.object, "first": one.range.0, "last": one.range.1 }));
+    let gaps = conduit.read_gaps.iter().map(|one| {
+        json!({
+            "identity": one.gap.identity, "object": one.gap.object, "first": one.gap.first, "last": one.gap.last,
+        })
+    });
     json!({
         "name": conduit.name,
         "mode": conduit.mode.as_str(),

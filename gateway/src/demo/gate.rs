@@ -58,6 +58,16 @@ pub enum GateError {
     },
 }
 
+impl GateError {
+    /// Whether somebody else took the port first.
+    pub fn is_taken(&self) -> bool {
+        match self {
+            Self::Ended { printed, .. } => printed.contains("in use"),
+            Self::Spawn { .. } | Self::NotReady { .. } => false,
+        }
+    }
+}
+
 impl Gate {
     /// Starts `binary run --config FILE` with its output in `DIR/gateway.log`, and waits until `/readyz` says 200 or it has
     /// printed that it serves.
@@ -121,8 +131,7 @@ impl Drop for Gate {
     }
 }
 
-/// A loopback port that was free a moment ago. The gateway binds it itself; should somebody be faster, it says so and the demo
-/// fails.
+/// A loopback port that was free a moment ago. The gateway binds it itself; should somebody be faster, it says so.
 ///
 /// # Errors
 /// When the system gives none.

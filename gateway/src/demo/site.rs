@@ -103,12 +103,14 @@ fn names() -> String {
     WEAKNESSES.iter().map(|one| one.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Makes everything under `dir`.
+/// Makes everything under `dir`. Certificates that are there stay.
 ///
 /// # Errors
 /// See [`SiteError`].
 pub fn write(dir: &Path, ports: Ports, weaken: Option<&str>) -> Result<PathBuf, SiteError> {
-    certificates(dir)?;
+    if !dir.join("both.crt").exists() {
+        certificates(dir)?;
+    }
     let text = configuration(dir, ports, weaken)?;
     let path = dir.join("sluicegate.toml");
     put(&path, &text)?;
@@ -146,9 +148,7 @@ fn certificates(dir: &Path) -> Result<(), SiteError> {
     pki::issue(&stranger, None, &named("operator"))?;
     let read = |path: PathBuf| fs::read_to_string(&path).map_err(|source| SiteError::File { path, source });
     let both = read(plant.join("plant.crt"))? + &read(stranger.join("stranger.crt"))?;
-    put(&dir.join("both.crt"), &both)?;
-    // The stranger shows its own chain; the attacker still checks that it talks to the plant's gateway.
-    Ok(())
+    put(&dir.join("both.crt"), &both)
 }
 
 fn named(name: &str) -> Request {
