@@ -30,6 +30,7 @@ mod intake;
 mod limits;
 mod link;
 mod locks;
+mod pace;
 mod seam;
 mod session;
 mod trail;
@@ -102,7 +103,9 @@ impl Engine {
             return Err(Cause::Drain);
         }
         let live = self.core.sessions.values().filter(|one| one.ended.is_none()).count();
-        if live >= usize::try_from(self.conduit().max_sessions).unwrap_or(usize::MAX) {
+        let most = usize::try_from(self.conduit().max_sessions).unwrap_or(usize::MAX);
+        // An ended session holds its buffers until its peer has taken the last answer, which a hostile one never does.
+        if live >= most || self.core.sessions.len() >= most.saturating_mul(2) {
             self.core.trail_refused_session(&permit, Cause::SessionLimit, Reason::SessionLimit);
             return Err(Cause::SessionLimit);
         }
@@ -363,3 +366,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,10 @@ pub(crate) async fn serve(cell: Rc<Cell>, key: LinkKey, signal: Rc<Signal>, gene
             },
         }
     }
+    // Whatever state it was in: the engine keeps nothing of a link without a task.
+    if link.cell.is_current(generation) {
+        link.down();
+    }
     link.cell.forget_link(key, generation);
 }
 

@@ -38,6 +38,7 @@ pub(super) fn bytes(core: &mut Core, link: &mut Link, key: LinkKey, bytes: &[u8]
             DeviceStep::Own { used: n } => used += n,
             DeviceStep::Told { used: n, told } => {
                 used += n;
+                link.strays = 0;
                 if let Some(flight) = link.flying.remove(&told.ticket) {
                     told_by_device(core, &flight, &told, now);
                 }
@@ -48,6 +49,11 @@ pub(super) fn bytes(core: &mut Core, link: &mut Link, key: LinkKey, bytes: &[u8]
                 let flight = spoiled.and_then(|ticket| Some((ticket, link.flying.remove(&ticket)?)));
                 if let Some((ticket, flight)) = flight {
                     fail(core, ticket, &flight, Reason::ResponseMismatch, now);
+                }
+                link.strays += 1;
+                if link.strays >= STRAYS_MAX {
+                    link.dial_failed(now.mono);
+                    return close(core, link, key, now);
                 }
             }
             DeviceStep::End { cause: _, reason } => {
@@ -132,14 +138,37 @@ fn told_by_device(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
     if let Some(code) = told.exception {
         core.metrics.device_exception(code);
     }
-    let held = &mut core.held;
-    told.answer.seen(&mut |seen| held.learn(seen, now.mono));
+    learn(core, flight, told, now);
     match &flight.what {
         Flown::Peer(key) => {
-            core.locks.release(told.ticket);
+            written(core, told.ticket);
             deliver(core, *key, told, now);
         }
         Flown::Own { session, .. } => own_read_done(core, *session, (told.ticket, flight), told.outcome == Outcome::Ok),
+    }
+}
+
+/// What the device holds now. Connections overtake each other: a peer's read that was under way while a write began or
+/// ended may bring the value of before, and a `step` judged against that would be a larger one.
+fn learn(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
+    let current = flight.writes == core.writes;
+    let (held, locks) = (&mut core.held, &core.locks);
+    told.answer.seen(&mut |seen| {
+        let teaches = match flight.what {
+            // Its range is locked since before it left.
+            Flown::Own { .. } => true,
+            Flown::Peer(_) => locks.owner(&seen).map_or(current, |owner| owner == told.ticket),
+        };
+        if teaches {
+            held.learn(seen, now.mono);
+        }
+    });
+}
+
+/// A write is no longer on the wire.
+fn written(core: &mut Core, ticket: Ticket) {
+    if core.locks.release(ticket) {
+        core.writes += 1;
     }
 }
 
@@ -162,7 +191,7 @@ fn deliver(core: &mut Core, key: SessionKey, told: &Told<'_>, now: Now) {
 fn fail(core: &mut Core, ticket: Ticket, flight: &Flight, reason: Reason, now: Now) {
     match &flight.what {
         Flown::Peer(key) => {
-            core.locks.release(ticket);
+            written(core, ticket);
             core.answer_refusal(*key, ticket, &Denied::because(reason), now);
         }
         Flown::Own { session, .. } => own_read_done(core, *session, (ticket, flight), false),
@@ -194,5 +223,20 @@ fn dropped(core: &mut Core, reason: Reason) {
         _ => ResponseOutcome::Malformed,
     });
     core.metrics.denial(reason, core.mode());
-    core.trail_alarm(None, Some(reason), "a message of the device was dropped");
+    // A device that only talks must not fill the journal, which all conduits share.
+    if core.limits.alarm().is_err() {
+        core.unalarmed += 1;
+        return;
+    }
+    match std::mem::take(&mut core.unalarmed) {
+        0 => core.trail_alarm(None, Some(reason), "a message of the device was dropped"),
+        more => {
+            let note = format!("a message of the device was dropped; {more} before it were only counted");
+            core.trail_alarm(None, Some(reason), &note);
+        }
+    }
 }
+
+/// Messages in a row that answer nothing: a slow device whose answers all come late sends a few, one that only talks
+/// would keep its worker busy. Past this the connection is closed, and dialled again when somebody asks.
+const STRAYS_MAX: u32 = 64;

@@ -49,7 +49,11 @@ pub(super) struct Core {
     pub(super) held: Held,
     pub(super) budgets: Budgets,
     pub(super) limits: Limits,
+    /// Alarms about the device that were over their pace.
+    pub(super) unalarmed: u64,
     pub(super) locks: Locks,
+    /// Writes that began or ended on the device's wires: an answer to a read that one of them overtook teaches nothing.
+    pub(super) writes: u64,
     pub(super) wakes: Vec<Wake>,
     pub(super) draining: bool,
     /// Sessions with queued messages, by the link that they wait for.
@@ -76,7 +80,9 @@ impl Core {
             held: Held::new(&policy),
             budgets: Budgets::new(&policy),
             limits: Limits::new(conduit.limits, place.site.identities.len()),
+            unalarmed: 0,
             locks: Locks::default(),
+            writes: 0,
             durable: journal.durable(),
             sessions: BTreeMap::new(),
             wakes: Vec::new(),

@@ -13,8 +13,8 @@ use super::{
     core::Core,
     intake::denied_as,
     link::{Flight, Flown, Link, State},
-    locks,
-    session::{Job, LONGEST_DELAY, MAX_ASKS},
+    locks, pace,
+    session::{Job, LONGEST_DELAY, MAX_ASKS, Session},
 };
 use crate::observe::metrics::Limit;
 
@@ -25,8 +25,8 @@ pub(super) fn link(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
         return;
     }
     while link.half.has_room() && (core.conduit().upstream_pipeline || link.out.is_empty()) {
-        let Some(session) = next_turn(core, link, key, now) else { return };
-        link.last_turn = Some(session);
+        let Some((session, urgent)) = next_turn(core, link, key, now) else { return };
+        (link.last_turn, link.last_urgent) = (Some(session), urgent);
         let Some(job) = core.dequeue(session) else { return };
         launch(core, link, key, (session, job), now);
     }
@@ -51,8 +51,10 @@ fn connect(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) -> bool {
     false
 }
 
-/// Round robin over the sessions whose first message may go; one that waits with an `always` message goes first.
-fn next_turn(core: &Core, link: &Link, key: LinkKey, now: Now) -> Option<SessionKey> {
+/// Round robin over the sessions whose first message may go; one that waits with an `always` message goes first, but not
+/// twice in a row: no limit holds such messages back, so they could keep all others from the device. Says whether it
+/// went for that.
+fn next_turn(core: &Core, link: &Link, key: LinkKey, now: Now) -> Option<(SessionKey, bool)> {
     let ready = |urgent: bool| {
         let mut ready = core
             .waiting_for(key)
@@ -64,7 +66,8 @@ fn next_turn(core: &Core, link: &Link, key: LinkKey, now: Now) -> Option<Session
         let after = |last| std::iter::once(first).chain(ready).find(|key| *key > last);
         Some(link.last_turn.and_then(after).unwrap_or(first))
     };
-    ready(true).or_else(|| ready(false))
+    let urgent = if link.last_urgent { None } else { ready(true) };
+    urgent.map(|key| (key, true)).or_else(|| Some((ready(false)?, false)))
 }
 
 fn may_go(core: &Core, job: &Job, urgent: bool, now: Now) -> bool {
@@ -111,7 +114,7 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
     core.wake(Wake::Link(key));
 }
 
-/// A read that was over its rate asks again; it waits 250 ms in all.
+/// A read that was over its rate asks again; it waits 250 ms in all, and not at all in the way of an `always` message.
 fn charge_again(core: &mut Core, session: SessionKey, job: &mut Job, now: Now) -> bool {
     let Some(identity) = core.identity(session) else { return true };
     job.not_before = None;
@@ -120,7 +123,9 @@ fn charge_again(core: &mut Core, session: SessionKey, job: &mut Job, now: Now) -
         return true;
     };
     let last = job.arrived.after(LONGEST_DELAY);
-    if now.mono < last {
+    // Before an `always` message of its session it cannot wait: that one would wait with it.
+    let hurried = core.sessions.get(&session).is_some_and(Session::has_always);
+    if now.mono < last && !hurried {
         job.not_before = Some(now.mono.after(wait).min(last));
     } else {
         core.metrics.limited(limit, false);
@@ -181,7 +186,8 @@ fn ask(
             core.locks.take(&message, job.ticket);
         }
         job.waits_for = Some(ticket);
-        link.flying.insert(ticket, Flight { what: Flown::Own { session: key, read }, since: now.mono });
+        link.flying
+            .insert(ticket, Flight { what: Flown::Own { session: key, read }, since: now.mono, writes: core.writes });
         link.active = now.mono;
         core.wake(Wake::Link(link_key));
     } else {
@@ -232,8 +238,9 @@ fn commit(core: &mut Core, link: &mut Link, (key, mut job): (SessionKey, Job), m
     }
     if !job.kind.is_read {
         core.locks.take(message, job.ticket);
+        core.writes += 1;
     }
-    link.flying.insert(job.ticket, Flight { what: Flown::Peer(key), since: now.mono });
+    link.flying.insert(job.ticket, Flight { what: Flown::Peer(key), since: now.mono, writes: core.writes });
     link.active = now.mono;
 }
 
@@ -251,8 +258,9 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     if session.ended.is_some() {
         return;
     }
-    // While we do not read (`bytes`), a frame's missing rest is not the peer's fault.
-    let late = if session.paused.is_none() { session.half.tick(now, &mut session.out) } else { None };
+    // While we do not read, a frame's missing rest is not the peer's fault.
+    let ours = session.paused.is_some() || session.resumed.is_some_and(|at| now.mono < at.after(timeouts.frame));
+    let late = if ours { None } else { session.half.tick(now, &mut session.out) };
     if let Some(cause) = late {
         if cause == Cause::FrameTimeout {
             core.metrics.denial(Reason::FrameTimeout, core.mode());
@@ -265,11 +273,7 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     if let Some(job) = session.queue.front_mut() {
         job.not_before = job.not_before.filter(|until| *until > now.mono);
     }
-    let resumes = session.paused.is_some_and(|until| until <= now.mono);
-    if resumes {
-        session.paused = None;
-        core.wake(Wake::Session(key));
-    }
+    pace::resume(core, key, now);
     answer_slowed(core, key, now);
     expire_queue(core, key, now);
     let Some(session) = core.sessions.get(&key) else { return };

@@ -17,6 +17,7 @@ use super::{
     SessionKey, Wake,
     core::Core,
     limits::Toll,
+    pace,
     session::{Job, LONGEST_DELAY, Session},
 };
 use crate::observe::{journal::Slot, metrics::Limit};
@@ -26,7 +27,7 @@ const SLOW_ANSWER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Takes all of `bytes`; reads as many whole messages as there is room for. Returns how many were judged.
 pub(super) fn bytes(core: &mut Core, key: SessionKey, bytes: &[u8], now: Now) -> u32 {
-    pace(core, key, bytes.len(), now);
+    pace::charge(core, key, bytes.len(), now);
     let Some(session) = core.sessions.get_mut(&key) else { return 0 };
     if session.ended.is_some() {
         return 0;
@@ -63,18 +64,6 @@ pub(super) fn eof(core: &mut Core, key: SessionKey, truncated: bool, now: Now) {
     core.settle(key, now);
 }
 
-/// Bytes over their rate pause this peer's reading; nothing that came is lost.
-fn pace(core: &mut Core, key: SessionKey, n: usize, now: Now) {
-    let Err(wait) = core.limits.bytes(n) else { return };
-    if core.mode() == Mode::Monitor {
-        return;
-    }
-    core.metrics.limited(Limit::Bytes, true);
-    if let Some(session) = core.sessions.get_mut(&key) {
-        session.paused = Some(now.mono.after(wait));
-    }
-}
-
 fn messages(core: &mut Core, key: SessionKey, input: &[u8], now: Now) -> (usize, u32) {
     let (mut used, mut judged) = (0, 0);
     loop {
@@ -84,7 +73,8 @@ fn messages(core: &mut Core, key: SessionKey, input: &[u8], now: Now) -> (usize,
         if session.held_back.is_some_and(|most| session.half.pending() < most) {
             session.held_back = None;
         }
-        if core.draining || session.ended.is_some() || rest.is_empty() || !session.has_room() {
+        let hushed = session.hushed.is_some_and(|until| now.mono < until);
+        if core.draining || session.ended.is_some() || rest.is_empty() || hushed || !session.has_room() {
             return (used, judged);
         }
         match session.half.next(Input::Stream(rest), now, &mut session.out) {
@@ -304,8 +294,13 @@ fn flood(core: &mut Core, key: SessionKey, asked: &Asked<'_>, denied: &Denied, n
     let ticket = core.ticket();
     let Some(session) = core.sessions.get_mut(&key) else { return };
     let first = session.slowed.is_empty();
+    let until = now.mono.after(SLOW_ANSWER);
     if session.half.accept(asked, ticket).is_ok() {
-        session.slowed.push_back((now.mono.after(SLOW_ANSWER), ticket, denied.clone()));
+        session.slowed.push_back((until, ticket, denied.clone()));
+    } else {
+        // A duplicate id takes no slot, so nothing would slow these down: reading stops instead.
+        session.hushed = Some(until);
+        session.pause(until);
     }
     if first {
         core.trail_alarm(

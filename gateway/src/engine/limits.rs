@@ -34,6 +34,7 @@ pub(super) struct Limits {
     writes: Bucket,
     control: Bucket,
     bytes: Bucket,
+    alarms: Bucket,
     plan: plan::Limits,
     peers: Vec<Option<Box<PeerLimits>>>,
 }
@@ -63,6 +64,7 @@ impl Limits {
             writes: bucket(plan.writes),
             control: bucket(plan.control),
             bytes: bucket(plan.bytes),
+            alarms: bucket(Some(ALARMS)),
             peers: std::iter::repeat_with(|| None).take(identities).collect(),
             time,
             plan,
@@ -105,6 +107,14 @@ impl Limits {
         self.bytes.take(u32::try_from(n).unwrap_or(u32::MAX))
     }
 
+    /// Takes one alarm about the device.
+    ///
+    /// # Errors
+    /// There were enough for now.
+    pub(super) fn alarm(&mut self) -> Result<(), Duration> {
+        self.alarms.take(1)
+    }
+
     /// Counts the points that a message touches.
     ///
     /// # Errors
@@ -130,6 +140,9 @@ impl Limits {
         })
     }
 }
+
+/// Alarms about one device: more than anybody reads, less than a disk or a SIEM feels.
+const ALARMS: plan::Rate = plan::Rate { count: 10, per: Duration::from_secs(1), burst: 100 };
 
 /// The distinct points that an identity touched in the current window.
 #[derive(Debug, Default)]

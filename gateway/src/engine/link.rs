@@ -24,6 +24,10 @@ pub(super) struct Link {
     pub(super) flying: BTreeMap<Ticket, Flight>,
     /// Whose turn was last: the next session in order goes next.
     pub(super) last_turn: Option<SessionKey>,
+    /// Whether it came out of turn, for an `always` message.
+    pub(super) last_urgent: bool,
+    /// Messages in a row that answered nothing.
+    pub(super) strays: u32,
     /// The last byte either way.
     pub(super) active: Mono,
     /// No dial before this.
@@ -51,6 +55,8 @@ pub(super) enum State {
 pub(super) struct Flight {
     pub(super) what: Flown,
     pub(super) since: Mono,
+    /// How many writes had begun or ended on the conduit when it left.
+    pub(super) writes: u64,
 }
 
 /// Whose message is on the wire.
@@ -83,6 +89,8 @@ impl Link {
             out: Out::new(OUT_LIMIT),
             flying: BTreeMap::new(),
             last_turn: None,
+            last_urgent: false,
+            strays: 0,
             active: Mono::ZERO,
             retry_at: Mono::ZERO,
             backoff: FIRST_BACKOFF,
@@ -104,6 +112,7 @@ impl Link {
         if self.state == State::Dialling {
             self.state = State::Up;
             self.half = device_half(core.conduit());
+            self.strays = 0;
             self.spill = Vec::new();
             self.out.clear();
             self.active = now;

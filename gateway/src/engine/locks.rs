@@ -5,7 +5,12 @@
 
 use std::ops::ControlFlow;
 
-use sluicegate_proto::{deed::ReadFirst, half::Ticket, protocol::Message, vocab::Class};
+use sluicegate_proto::{
+    deed::{ReadFirst, Seen},
+    half::Ticket,
+    protocol::Message,
+    vocab::Class,
+};
 
 /// The locks of one conduit: at most one entry per deed of a message under way.
 #[derive(Debug, Default)]
@@ -32,8 +37,17 @@ impl Locks {
         self.held.extend(written(message).into_iter().map(|range| (range, ticket)));
     }
 
-    pub(super) fn release(&mut self, ticket: Ticket) {
+    /// Whether there was something to release.
+    pub(super) fn release(&mut self, ticket: Ticket) -> bool {
+        let before = self.held.len();
         self.held.retain(|(_, owner)| *owner != ticket);
+        self.held.len() < before
+    }
+
+    /// Who may write this point now and nobody else.
+    pub(super) fn owner(&self, seen: &Seen) -> Option<Ticket> {
+        let point = ReadFirst { unit: seen.unit, object: seen.object, first: seen.address, count: 1 };
+        self.held.iter().find(|(lock, _)| overlaps(lock, &point)).map(|(_, owner)| *owner)
     }
 }
 

@@ -44,6 +44,12 @@ pub(super) struct Session {
     pub(super) active: Mono,
     /// Reading pauses until then (`bytes`).
     pub(super) paused: Option<Mono>,
+    /// When a pause ended: a frame that had begun has its whole time again.
+    pub(super) resumed: Option<Mono>,
+    /// What came before the pause and was not paid for.
+    pub(super) unpaid: usize,
+    /// No message is taken until then, not even one that is here already.
+    pub(super) hushed: Option<Mono>,
     /// A message waits unread for one of this many ordinary slots.
     pub(super) held_back: Option<usize>,
     /// Taken out of the gauge when the session ends.
@@ -108,6 +114,9 @@ impl Session {
             closing_by: None,
             active: now,
             paused: None,
+            resumed: None,
+            unpaid: 0,
+            hushed: None,
             held_back: None,
             guard: Some(core.metrics.session_opened()),
         }
@@ -126,6 +135,11 @@ impl Session {
             && self.paused.is_none()
             && self.has_room()
             && self.spill.len() < self.at_least
+    }
+
+    /// Reading stops until then at least.
+    pub(super) fn pause(&mut self, until: Mono) {
+        self.paused = self.paused.max(Some(until));
     }
 
     pub(super) fn has_spill(&self) -> bool {
@@ -157,7 +171,9 @@ impl Session {
             .map(|job| job.arrived.after(conduit.timeouts.queue));
         let delay = self.queue.front().and_then(|job| job.not_before);
         let slowed = self.slowed.front().map(|(due, ..)| *due);
-        let frame = if self.paused.is_none() { self.half.deadline() } else { None };
+        let again = self.resumed.map(|at| at.after(conduit.timeouts.frame));
+        let frame = if self.paused.is_none() { self.half.deadline().map(|due| Some(due).max(again)) } else { None };
+        let frame = frame.flatten();
         [idle, queue, delay, slowed, self.paused, self.closing_by, frame].into_iter().flatten().min()
     }
 }

@@ -42,9 +42,13 @@ allow = ["scada read holding 0-99"]
 "#;
 
 fn cell() -> (Rc<Cell>, Arc<PolicySnapshot>, MemoryJournal) {
+    cell_of(CONFIG)
+}
+
+fn cell_of(config: &str) -> (Rc<Cell>, Arc<PolicySnapshot>, MemoryJournal) {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("sluicegate.toml");
-    std::fs::write(&path, CONFIG).expect("written");
+    std::fs::write(&path, config).expect("written");
     let site = Arc::new(sluicegate_config::load(&path).expect("it makes sense").site);
     let plan = site.conduits.first().expect("one conduit");
     let policies = Arc::new(PolicySnapshot { epoch: 1, sets: vec![Arc::clone(&plan.policy)] });
@@ -93,6 +97,27 @@ fn a_session_task_holds_no_buffer() {
         let opened = cell.open(peer(stream.local_addr().expect("bound")), &policies).expect("a session");
         let size = size_of_val(&session::serve(Rc::clone(&cell), opened, PeerIo::Tcp(stream)));
         assert!(size <= 1024, "{size} bytes");
+    });
+}
+
+/// PX-13: connections that come and go without a word leave nothing behind.
+#[test]
+fn px_13_a_device_link_of_its_own_goes_with_its_session_though_it_never_dialled() {
+    let runtime = tasks::small_runtime().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let config = CONFIG.replace("protocol =", "upstream_mode = \"per-session\"\nprotocol =");
+        let (cell, policies, _memory) = cell_of(&config);
+        for _ in 0..20 {
+            drop(session(&cell, &policies).await);
+        }
+        let gone = async {
+            while !cell.ask(crate::engine::Engine::sessions).is_empty()
+                || !cell.ask(crate::engine::Engine::links).is_empty()
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), gone).await.expect("nothing is kept");
     });
 }
 
