@@ -23,7 +23,7 @@ const ALLOW: &[&str] = &[
     "hmi write holding 40-49 = 0..1500 via 23",
 ];
 
-fn config(upstream: String) -> Config {
+fn config(upstream: &str) -> Config {
     let nobody = Device::start();
     Config { upstream: format!("\"{upstream}\""), ..Config::tls(&nobody, ALLOW) }
 }
@@ -33,7 +33,7 @@ fn pymodbus_works_through_the_gate_with_a_pymodbus_device() {
     let Some(python) = python() else { return };
     let site = Site::new();
     let device = Child::pymodbus(&python, &site, None);
-    let gate = Gate::start(&site, &config(format!("127.0.0.1:{}", device.port)));
+    let gate = Gate::start(&site, &config(&format!("127.0.0.1:{}", device.port)));
     pymodbus_client(&python, &site, &gate);
     gate.stop();
 }
@@ -64,7 +64,7 @@ fn an_mbaps_device_with_another_name_is_not_served() {
 }
 
 fn towards(device: &Child) -> Config {
-    let mut config = config(format!("tls:127.0.0.1:{}", device.port));
+    let mut config = config(&format!("tls:127.0.0.1:{}", device.port));
     config.conduit =
         "upstream_certificate = \"gateway\"\nupstream_authorities = [\"plant\"]\nupstream_peer = \"plc\"".into();
     config.more =
@@ -87,7 +87,7 @@ fn libmodbus_works_through_stunnel_and_the_gate_with_a_libmodbus_device() {
     }
     let site = Site::new();
     let device = Child::libmodbus(&compiled(&site, "libmodbus_server"));
-    let gate = Gate::start(&site, &config(format!("127.0.0.1:{}", device.port)));
+    let gate = Gate::start(&site, &config(&format!("127.0.0.1:{}", device.port)));
     let tunnel = Tunnel::to(&site, &gate);
     let (ok, said) = run(Command::new(compiled(&site, "libmodbus_client")).arg(tunnel.port.to_string()));
     assert!(ok && said.contains("OK"), "{said}");
@@ -101,7 +101,7 @@ fn mbpoll_works_through_stunnel_and_the_gate_with_a_libmodbus_device() {
     }
     let site = Site::new();
     let device = Child::libmodbus(&compiled(&site, "libmodbus_server"));
-    let gate = Gate::start(&site, &config(format!("127.0.0.1:{}", device.port)));
+    let gate = Gate::start(&site, &config(&format!("127.0.0.1:{}", device.port)));
     let tunnel = Tunnel::to(&site, &gate);
     let poll = |words: &[&str], values: &[&str]| {
         let mut command = Command::new("mbpoll");

@@ -19,6 +19,9 @@ pub(crate) struct Device {
     shared: Arc<Shared>,
 }
 
+/// Makes an answer from a request.
+pub(crate) type Lie = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+
 /// How a device answers.
 #[derive(Clone)]
 pub(crate) enum Answers {
@@ -29,7 +32,7 @@ pub(crate) enum Answers {
     /// When it is told to answer truly again: everything that waits then, in order.
     Later,
     /// With these bytes, made from the request.
-    Falsely(Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>),
+    Falsely(Lie),
     /// It hangs up when a request comes.
     HangsUp,
 }
