@@ -33,10 +33,9 @@ docs:
 
 bench:
 	cargo bench --bench path
-	cargo test --release --test sluicegate-tests -- --ignored bench_ --nocapture
 
 soak:
-	cargo test --release --test sluicegate-tests -- --ignored soak_ --nocapture
+	SLUICEGATE_SEEDS=20000 cargo test --release --test sluicegate-tests simulation -- --nocapture
 
 # Needs a nightly toolchain and cargo-fuzz; ten minutes a target unless FUZZ_SECONDS says otherwise.
 FUZZ_SECONDS ?= 600
