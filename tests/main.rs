@@ -2,6 +2,7 @@
 
 mod agree;
 mod commands;
+mod conduit;
 mod demo;
 mod gate;
 mod house;
