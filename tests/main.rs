@@ -10,6 +10,7 @@ mod incidents;
 mod lifecycle;
 mod peers;
 mod record;
+mod reference;
 mod simulation;
 mod sockets;
 mod strangers;

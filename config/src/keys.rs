@@ -87,6 +87,8 @@ pub fn not_served() -> Vec<String> {
     for protocol in Protocol::ALL {
         let objects = protocol.grammar().objects.iter().filter(|one| !one.served);
         list.extend(objects.map(|one| format!("{protocol}: {}", one.word)));
+        let clauses = sluicegate_proto::sentence::clause_forms(protocol.grammar());
+        list.extend(clauses.iter().filter(|one| !one.served).map(|one| format!("{protocol}: {}", one.form)));
     }
     list.sort();
     list.dedup();

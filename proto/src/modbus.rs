@@ -31,6 +31,7 @@ mod vectors;
 pub use build::build;
 pub use device::{Device, fuzz_device};
 pub use peer::{Peer, fuzz_peer};
+pub use refusal::answer;
 pub use request::Request;
 pub use response::Response;
 pub use tables::{GRAMMAR, KEYS, PRESETS};

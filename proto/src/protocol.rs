@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Declares a protocol: its variant, its word in config and metrics, its module. The module brings `GRAMMAR`, `KEYS`,
-/// `PRESETS`, `Peer`, `Device`, `Request<'b>`, `Response<'b>` and `build`.
+/// `PRESETS`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer` and `build`.
 macro_rules! protocols {
     ($($name:ident = $word:literal in $module:ident),+ $(,)?) => {
         crate::words! {
@@ -30,6 +30,8 @@ macro_rules! protocols {
             pub fn keys(self) -> &'static [KeySpec] { match self { $(Self::$name => crate::$module::KEYS),+ } }
             /// The literal sentences that a `preset` stands for.
             pub fn presets(self) -> &'static [Preset] { match self { $(Self::$name => crate::$module::PRESETS),+ } }
+            /// The error code with which a refusal of `reason` is answered; absent: silence, or the session closes.
+            pub fn answer(self, reason: Reason) -> Option<u8> { match self { $(Self::$name => crate::$module::answer(reason)),+ } }
             /// The half that faces the peer.
             pub fn peer_half(self, options: &PeerOptions) -> PeerHalf {
                 match self { $(Self::$name => PeerHalf::$name(crate::$module::Peer::new(options))),+ }

@@ -8,6 +8,7 @@ use crate::{deed::ObjectId, vocab::Class};
 mod address;
 mod check;
 mod clauses;
+mod forms;
 mod lex;
 mod near;
 mod number;
@@ -21,6 +22,8 @@ mod slips;
 mod tests;
 mod value;
 
+pub use forms::{ClauseForm, clause_forms};
+
 /// The words of one protocol.
 #[derive(Debug)]
 pub struct Grammar {
@@ -32,6 +35,9 @@ pub struct Grammar {
     pub objects: &'static [ObjectSpec],
     /// The functions that `via` can name and that a deed of an object can use.
     pub functions: &'static [FunctionSpec],
+    /// The class of a deed of an object whose index is a code ([`Index::Code`]), by code and sub-code; or what to write
+    /// instead, because no message is such a deed.
+    pub code_class: fn(u16, Option<u8>) -> Result<Class, &'static str>,
 }
 
 /// One object of a grammar.

@@ -16,7 +16,7 @@ const NO_RESPONSE: u8 = 0x0B;
 
 /// The exception code of language.md section 3, or none where the answer is silence. Reads outside their addresses get
 /// 02 like writes: that is the default of `read_refusal`.
-pub(super) const fn answer(reason: Reason) -> Option<u8> {
+pub const fn answer(reason: Reason) -> Option<u8> {
     match reason {
         Reason::FunctionNotAllowed
         | Reason::UnitNotAllowed

@@ -1,5 +1,6 @@
 //! Which words, functions, config keys and presets does Modbus have?
 
+use super::function::{ENCAPSULATED, EXCEPTION, MASK_WRITE, READ_WRITE, opaque_class};
 use crate::{
     deed::ObjectId,
     keys::{KeySpec, Kind},
@@ -19,7 +20,23 @@ pub(super) const HOLDING: ObjectId = ObjectId(3);
 pub(super) const FUNCTION: ObjectId = ObjectId(4);
 
 /// The words of Modbus (language.md section 2).
-pub static GRAMMAR: Grammar = Grammar { unit_word: "unit", unit_max: 255, objects: OBJECTS, functions: FUNCTIONS };
+pub static GRAMMAR: Grammar =
+    Grammar { unit_word: "unit", unit_max: 255, objects: OBJECTS, functions: FUNCTIONS, code_class };
+
+/// What `function N` is: a function that is read further stands with its own object, and some codes never come.
+fn code_class(code: u16, sub: Option<u8>) -> Result<Class, &'static str> {
+    let Ok(code) = u8::try_from(code) else { return Err("function codes are 1 to 127") };
+    match (code, sub) {
+        (0 | EXCEPTION.., _) => Err("function codes are 1 to 127"),
+        (ENCAPSULATED, None) => Err("name its sub-code: `function 43/13` or `function 43/14`"),
+        (ENCAPSULATED, _) => Ok(opaque_class(code, sub)),
+        (_, Some(_)) => Err("only function 43 has a sub-code"),
+        (1..=6 | 15 | 16 | MASK_WRITE | READ_WRITE, None) => {
+            Err("write what it does: `coil`, `discrete`, `input` or `holding`, with `via` for one function only")
+        }
+        (_, None) => Ok(opaque_class(code, None)),
+    }
+}
 
 const OBJECTS: &[ObjectSpec] = &[
     points("coil", Element::Bit, &[Class::Read, Class::Write], 0),
@@ -170,6 +187,21 @@ mod tests {
     fn every_function_stands_in_a_class_of_its_object() {
         for one in GRAMMAR.functions {
             assert!(GRAMMAR.objects[usize::from(one.object.0)].classes.contains(&one.class), "{}", one.name);
+        }
+    }
+
+    #[test]
+    fn a_function_is_opaque_exactly_where_no_object_has_it() {
+        for code in 0..=u16::MAX {
+            let understood = GRAMMAR.functions.iter().any(|one| one.code == code && one.object != FUNCTION);
+            let comes = (1..128).contains(&code) && code != 43;
+            assert_eq!(code_class(code, None).is_ok(), comes && !understood, "{code}");
+        }
+        assert_eq!(code_class(43, Some(14)), Ok(Class::Identify));
+        assert_eq!(code_class(43, Some(13)), Ok(Class::Program));
+        assert_eq!(code_class(8, Some(4)), Err("only function 43 has a sub-code"));
+        for one in GRAMMAR.functions.iter().filter(|one| one.object == FUNCTION && one.code != 43) {
+            assert_eq!(code_class(one.code, None), Ok(one.class), "{}", one.name);
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) fn check(
     {
         let on = On { class, object, spec, addressing };
         if check.class(&on) {
+            check.codes(&on);
             check.via(&on);
             check.bit(&on);
         }
@@ -96,6 +97,30 @@ impl Check<'_> {
             self.conflict(on.class.at.to(on.object.at), message, "there is no such function", help);
         }
         fits
+    }
+
+    /// Codes of which no message of this class comes: the rule would do nothing, and a deny rule would seem to do something.
+    fn codes(&mut self, on: &On<'_>) {
+        if on.spec.index != Index::Code {
+            return;
+        }
+        for range in self.draft.ranges.clone() {
+            let shown = show_code(range.is.0);
+            let sub = range.is.0.checked_shr(8).and_then(|above| above.checked_sub(1));
+            let code = u16::try_from(range.is.0 & 0xFF).unwrap_or(0);
+            match (self.grammar.code_class)(code, sub.and_then(|sub| u8::try_from(sub).ok())) {
+                Ok(class) if class == on.class.is => {}
+                Ok(class) => {
+                    let message = format!("`{} {shown}` is no {}", on.spec.word, on.class.is);
+                    let help = format!("write `{class} {} {shown}`", on.spec.word);
+                    self.conflict(range.at, message, format!("of class {class}"), help);
+                }
+                Err(help) => {
+                    let message = format!("no message is `{} {shown}`", on.spec.word);
+                    self.conflict(range.at, message, "never comes", help);
+                }
+            }
+        }
     }
 
     /// The functions that `via` names. Where the index itself is the code (`function 90`), that code is one of them.

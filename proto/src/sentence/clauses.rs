@@ -143,6 +143,11 @@ impl Clause {
             | Self::Always => true,
         }
     }
+
+    /// Whether this version serves it; the others are known, and refused by name.
+    pub(super) fn is_served(self) -> bool {
+        !matches!(self, Self::Exactly | Self::SelectFirst)
+    }
 }
 
 impl Draft {
@@ -197,6 +202,10 @@ impl Draft {
 impl Parser<'_> {
     /// One clause, behind its word at `at`.
     pub(super) fn clause(&mut self, clause: Clause, at: Span, draft: &mut Draft) -> Result<(), SentenceFault> {
+        if !clause.is_served() {
+            let message = format!("`{}` is not served by this version", clause.word(self.grammar));
+            return Err(at.fault(FaultKind::NotServed, message, "not served yet", ""));
+        }
         match clause {
             Clause::Bit => draft.bit = Some(self.bit()?),
             Clause::Unit => {
@@ -214,11 +223,7 @@ impl Parser<'_> {
                 let not = self.taken("not").is_some();
                 draft.during = Some(During { schedule: self.name("a schedule's name")?, not });
             }
-            Clause::Whole | Clause::Always => {}
-            Clause::Exactly | Clause::SelectFirst => {
-                let message = format!("`{}` is not served by this version", clause.word(self.grammar));
-                return Err(at.fault(FaultKind::NotServed, message, "not served yet", ""));
-            }
+            Clause::Whole | Clause::Always | Clause::Exactly | Clause::SelectFirst => {}
         }
         Ok(())
     }

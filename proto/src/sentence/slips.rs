@@ -24,6 +24,16 @@ const SLIPS: &[(&str, FaultKind, &str, &str)] = &[
     ("hmi read hodling 0", FaultKind::UnknownWord, "hodling", "did you mean `holding`?"),
     ("hmi read fifo 3", FaultKind::NotServed, "fifo", ""),
     ("hmi read fifo 3 via 24", FaultKind::NotServed, "fifo", ""),
+    ("hmi program function 8", FaultKind::Conflict, "8", "write `diagnose function 8`"),
+    ("any program function 43/14", FaultKind::Conflict, "43/14", "write `identify function 43/14`"),
+    ("any program function 43", FaultKind::Conflict, "43", "name its sub-code: `function 43/13` or `function 43/14`"),
+    ("any program function 128", FaultKind::Conflict, "128", "function codes are 1 to 127"),
+    (
+        "any program function 6",
+        FaultKind::Conflict,
+        "6",
+        "write what it does: `coil`, `discrete`, `input` or `holding`, with `via` for one function only",
+    ),
     ("hmi read holding 9-0", FaultKind::ReversedRange, "9-0", "write 0-9"),
     ("hmi read holding 0..9", FaultKind::BadNumber, "0..9", "write 0-9"),
     (

@@ -53,6 +53,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
         row(43 + 256 * 15, 5, Class::Identify, false),
         row(8, 7, Class::Diagnose, false),
     ],
+    code_class: crate::modbus::GRAMMAR.code_class,
 };
 
 pub(super) fn rule(text: &str) -> Result<Sentence, Vec<SentenceFault>> {
