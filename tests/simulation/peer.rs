@@ -56,7 +56,7 @@ impl Peer {
                 [&[3][..], &first.to_be_bytes(), &(1 + u16::try_from(rng.below(20)).expect("small")).to_be_bytes()]
                     .concat()
             }
-            3 | 4 => {
+            4 => {
                 [&[6][..], &u16::try_from(rng.below(120)).expect("small").to_be_bytes(), &unique.to_be_bytes()].concat()
             }
             // Few registers, many hands: steps must be judged against what others just wrote.
