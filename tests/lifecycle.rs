@@ -250,6 +250,7 @@ fn silent_sockets_are_reaped_while_a_good_client_is_served() {
 #[test]
 fn a_peer_that_has_finished_sending_still_gets_its_answers() {
     let (site, device, gate) = scene(|_| {});
+    let before = sockets(&gate);
     device.answers(Answers::Later);
     let mut peer = Peer::tls(&gate, &site, "scada");
     peer.send(&frame(1, 1, &READ));
@@ -261,6 +262,8 @@ fn a_peer_that_has_finished_sending_still_gets_its_answers() {
     assert_eq!(peer.answer().expect("the second answer"), frame(2, 1, &SEVEN));
     assert_eq!(peer.until_closed(), b"");
     closed_for(&site, "peer_closed");
+    // What is left is the device's connection: no socket waits in CLOSE_WAIT.
+    wait("the peer's socket is gone", || sockets(&gate) <= before + 1);
     gate.stop();
 }
 
