@@ -52,7 +52,7 @@ impl Peer {
         *unique += 1;
         let first = u16::try_from(rng.below(260)).expect("small");
         let pdu = match rng.below(10) {
-            0..=3 => {
+            0..=2 => {
                 [&[3][..], &first.to_be_bytes(), &(1 + u16::try_from(rng.below(20)).expect("small")).to_be_bytes()]
                     .concat()
             }
