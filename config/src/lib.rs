@@ -64,12 +64,17 @@ pub fn load_str(text: &str, dir: &Path) -> Result<Loaded, Vec<Finding>> {
     understand(&merged, faults)
 }
 
-/// A file that is not TOML ends it: what else would be told would be echoes of that.
+/// Where a file is not TOML, the keys of the others are still looked at, but not what they amount to: names that are not
+/// defined would be echoes of the file that is missing.
 fn understand(merged: &Merged, mut faults: Faults) -> Result<Loaded, Vec<Finding>> {
-    if faults.unread() {
+    let unread = faults.unread();
+    // Without the main file there is nothing to look at: it names all others.
+    if !unread || merged.root.get("schema").is_some() {
+        read::check::check(&merged.root, &mut faults);
+    }
+    if unread {
         return Err(faults.findings(&merged.sources));
     }
-    read::check::check(&merged.root, &mut faults);
     let ground = build::Ground::new(merged, &mut faults);
     let built = build::site(&ground, merged, &mut faults);
     if !faults.refused() {

@@ -79,6 +79,17 @@ fn the_faults_of_all_files_are_told_at_once() {
 }
 
 #[test]
+fn a_file_that_is_no_toml_does_not_hide_the_keys_of_the_others() {
+    let dir = plant();
+    write(dir.path(), "a.toml", "[zones.x\n");
+    let text = with_include("a.toml").replace("protocol = \"modbus\"", "protocol = \"modbus\"\nidle_timeout = \"5x\"");
+    let text = text.replace("to = \"cell\"", "to = \"x\"");
+    let found = load_str(&text, dir.path()).expect_err("two faults, and no echo of the zone that could not be read");
+    let told: Vec<_> = codes(&found).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(told, ["E020", "E002"]);
+}
+
+#[test]
 fn paths_start_from_the_file_that_names_them_and_circles_end() {
     let dir = plant();
     std::fs::create_dir_all(dir.path().join("deep/pki")).expect("made");
