@@ -54,6 +54,18 @@ pub(crate) fn issue(site: &Site, (by, name): (&Pair, &str), uri: &str, (from, un
     pair
 }
 
+/// An empty revocation list of the CA `by`, good from and until these times.
+pub(crate) fn revocations(site: &Site, by: &Pair, (from, until): (&str, &str)) -> PathBuf {
+    let list = site.file("ossl/list.crl");
+    let mut sign = openssl(site);
+    std::fs::write(site.file("ossl/ca.cnf"), CA).expect("written");
+    std::fs::write(site.file("ossl/index.txt"), "").expect("written");
+    std::fs::write(site.file("ossl/crlnumber"), "01\n").expect("written");
+    sign.args(["ca", "-gencrl", "-config", "ca.cnf", "-crl_lastupdate", &asn1(from), "-crl_nextupdate", &asn1(until)]);
+    done(sign.arg("-cert").arg(&by.crt).arg("-keyfile").arg(&by.key).arg("-out").arg(&list));
+    list
+}
+
 /// Connects, sends `bytes`, and listens until the gate hangs up. `more` are further arguments of `s_client`.
 pub(crate) fn connect(site: &Site, address: SocketAddr, own: Option<&Pair>, more: &[&str], bytes: &[u8]) -> Heard {
     let mut client = Command::new("timeout");
@@ -111,6 +123,7 @@ default_ca = own
 [own]
 database = index.txt
 new_certs_dir = .
+crlnumber = crlnumber
 rand_serial = yes
 default_md = sha256
 policy = any

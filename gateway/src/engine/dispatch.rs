@@ -156,14 +156,18 @@ fn judge_again(core: &mut Core, key: SessionKey, job: &mut Job, message: &Messag
         Verdict::Ask(_) if core.mode() != Mode::Enforce => Verdict::Allow(job.charges.clone()),
         Verdict::Allow(charges) => {
             job.judged = current;
-            let reserved = core.budgets.reserve(&charges, identity, now.mono);
-            if reserved.is_none() {
-                core.metrics.limited(Limit::RuleBudget, false);
-                let rule = charges.rules.iter().next().copied();
-                return Verdict::Deny(Denied { rule, ..denied_as(Reason::RateLimited, job.kind) });
-            }
-            job.reservation = reserved;
             job.charges = charges.clone();
+            job.reservation = core.budgets.reserve(&charges, identity, now.mono);
+            if job.reservation.is_some() {
+                return Verdict::Allow(charges);
+            }
+            core.metrics.limited(Limit::RuleBudget, false);
+            let rule = charges.rules.iter().next().copied();
+            let denied = Denied { rule, ..denied_as(Reason::RateLimited, job.kind) };
+            if core.mode() == Mode::Enforce {
+                return Verdict::Deny(denied);
+            }
+            job.would_deny.get_or_insert(denied);
             Verdict::Allow(charges)
         }
         other => other,
