@@ -19,7 +19,7 @@ use crate::{
     finding::codes,
     plan::{Audit, AuthorityId, CertificateId, Metrics, Site, ZoneId},
     read::{
-        Merged, scalar,
+        Merged, regular, scalar,
         tree::{Table, Text},
     },
 };
@@ -178,13 +178,9 @@ impl<'m> Ground<'m> {
     /// A file that is named there; one that cannot be read is told.
     pub(crate) fn path(&self, (path, at): Text<'_>, faults: &mut Faults) -> PathBuf {
         let full = self.sources.resolve(path, at);
-        let read = std::fs::File::open(&full).and_then(|file| file.metadata());
-        let wrong = match read {
-            Ok(meta) if meta.is_dir() => Some("it is a directory".to_owned()),
-            Ok(_) => None,
-            Err(cause) => Some(cause.to_string()),
-        };
-        if let Some(wrong) = wrong {
+        // Opened as well: a file may be there and not be ours to read.
+        let read = regular(&full).and_then(|()| std::fs::File::open(&full).map(drop));
+        if let Err(wrong) = read {
             let message = format!("cannot read {}: {wrong}", full.display());
             let help = "a relative path starts from the directory of the file that names it";
             faults.add(Fault::new(codes::NO_FILE, at, message, "named here").help(help.to_owned()));

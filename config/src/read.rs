@@ -127,7 +127,7 @@ impl Reading {
             }
             return;
         }
-        match text_of(path) {
+        match regular(path).and_then(|()| text_of(path)) {
             Ok(text) => {
                 let dir = path.parent().map(Path::to_path_buf).unwrap_or_default();
                 let source = Source { name: path.to_path_buf(), dir, text: text.into() };
@@ -209,6 +209,16 @@ fn first_of(table: &Table, text: &str, second: &At) -> Option<(String, At)> {
 /// One file under several names is one file.
 fn identity_of(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// A pipe in a directory of conduits would hold up every start until somebody writes into it.
+pub(crate) fn regular(path: &Path) -> std::io::Result<()> {
+    let meta = std::fs::metadata(path)?;
+    if meta.is_file() {
+        return Ok(());
+    }
+    let what = if meta.is_dir() { "it is a directory" } else { "it is no regular file" };
+    Err(std::io::Error::other(what))
 }
 
 fn text_of(path: &Path) -> std::io::Result<String> {

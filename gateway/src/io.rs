@@ -177,7 +177,10 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     let alive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY).with_retries(3);
     socket.set_tcp_keepalive(&alive)?;
-    socket.set_tcp_user_timeout(Some(UNACKED))
+    socket.set_tcp_user_timeout(Some(UNACKED))?;
+    // The kernel's own choice grows to 10 MiB a connection: a peer that only sends, or never reads, would hold that.
+    socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+    socket.set_send_buffer_size(KERNEL_BUFFER)
 }
 
 /// Silence before the first probe.
@@ -186,6 +189,9 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// Bytes sent but not acknowledged for so long: the path is dead.
 const UNACKED: Duration = Duration::from_secs(30);
+
+/// Bytes in the kernel a direction, which it doubles for its own needs: 4 MiB a second over a path of 30 ms.
+const KERNEL_BUFFER: usize = 128 * 1024;
 
 /// One read from the socket.
 fn poll_read(stream: &mut TcpStream, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {

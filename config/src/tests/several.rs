@@ -126,3 +126,17 @@ fn the_same_configuration_from_a_file() {
     let loaded = load(&dir.path().join("main.toml")).expect("it serves");
     assert_eq!(loaded.site.certificates[0].cert, dir.path().join("pki/gateway.crt"));
 }
+
+/// A pipe that nobody writes into would hold up the start for ever.
+#[test]
+fn gen_06_a_pipe_is_neither_configuration_nor_key() {
+    let dir = plant();
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("coreutils are there");
+    assert!(made.success());
+    for text in [with_include("pipe"), GOOD.replace("pki/gateway.crt", "pipe")] {
+        let found = load_str(&text, dir.path()).expect_err("it cannot be read");
+        let told = told(&found, dir.path());
+        assert!(told.contains("it is no regular file"), "{told}");
+    }
+}

@@ -151,7 +151,12 @@ fn certificates(what: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>,
 
 fn file(what: &str, path: &Path) -> Result<Vec<u8>, TrustError> {
     let fault = |source| TrustError::File { what: what.to_owned(), path: path.to_owned(), source };
-    let length = std::fs::metadata(path).map_err(fault)?.len();
+    let found = std::fs::metadata(path).map_err(fault)?;
+    if !found.is_file() {
+        // A pipe has no length and may have no end.
+        return Err(content(what, path, "it is no regular file".to_owned()));
+    }
+    let length = found.len();
     if length > LARGEST {
         return Err(content(what, path, format!("{length} bytes are more than the {LARGEST} that are read")));
     }
@@ -160,4 +165,16 @@ fn file(what: &str, path: &Path) -> Result<Vec<u8>, TrustError> {
 
 fn content(what: &str, path: &Path, why: String) -> TrustError {
     TrustError::Content { what: what.to_owned(), path: path.to_owned(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// GEN-04: what tells no length is not read until memory is gone.
+    #[test]
+    fn gen_04_a_file_without_an_end_is_not_read() {
+        let fault = file("the certificate", Path::new("/dev/zero")).expect_err("it has no end");
+        assert!(matches!(fault, TrustError::Content { .. }), "{fault}");
+    }
 }
