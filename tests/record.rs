@@ -105,6 +105,20 @@ fn a_live_scrape_is_whole_and_counts_right() {
     gate.stop();
 }
 
+/// Whoever edits a file of a running gateway is told that it is not in force.
+#[test]
+fn files_that_changed_are_told() {
+    let (site, device) = (Site::new(), Device::start());
+    let config = Config::tls(&device, ALLOW);
+    let gate = Gate::start(&site, &config);
+    assert_eq!(gate.metric("config_matches_disk"), 1);
+    site.write_config(&format!("{}# one more line\n", config.text()));
+    wait("the change to be seen", || gate.metric("config_matches_disk") == 0);
+    site.write_config(&config.text());
+    wait("the file to be as it was", || gate.metric("config_matches_disk") == 1);
+    gate.stop();
+}
+
 /// The shipped script, which needs nothing of ours.
 fn verify(audit: &Path) -> (bool, String) {
     run(Command::new("sh").arg(repository().join("docs/verify-audit.sh")).arg(audit))

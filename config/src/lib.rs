@@ -53,7 +53,14 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Finding>> {
     understand(&merged, faults)
 }
 
-/// The same for a text at hand: a main file `sluicegate.toml` in `dir`. Relative paths and includes start from `dir`.
+/// The hash of the files as they are now, as [`Site::hash`] has it; absent where one cannot be read or is no TOML.
+pub fn hash(path: &Path) -> Option<String> {
+    let mut faults = Faults::default();
+    let merged = read::file(path, &mut faults);
+    (!faults.unread()).then_some(merged.hash)
+}
+
+/// [`load`] for a text at hand: a main file `sluicegate.toml` in `dir`. Relative paths and includes start from `dir`.
 ///
 /// # Errors
 /// As [`load`].

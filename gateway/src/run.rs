@@ -29,6 +29,7 @@ use crate::{
     trust::{Trust, TrustError},
 };
 
+mod disk;
 mod endpoint;
 mod gateway;
 mod logs;
@@ -98,6 +99,7 @@ async fn serve(parts: Parts) -> Result<(), RunError> {
     let standing = endpoint::start(&parts)?;
     let holding = seconds::schedules(&parts.site, parts.trust.clock().now());
     let gateway = Gateway::start(&parts, bound, holding)?;
+    disk::watch(&parts.site, &parts.metrics)?;
     let mut seconds = seconds::Seconds::new(&parts);
     seconds.look(&gateway);
     // Before systemd hears of it: whoever is told READY=1 finds `/readyz` at 200.

@@ -3,6 +3,7 @@
 //! ```text
 //! main        signals, schedules, faults, watchdog                  current-thread
 //! admin       metrics, health                                       current-thread
+//! disk        whether the configuration's files are still the same  no runtime
 //! journal     the audit trail's disk                                no runtime
 //! handshake-N accept, admission, TLS in both directions             its own runtime
 //! worker-N    conduits: engines, sessions, device connections       one current-thread runtime each

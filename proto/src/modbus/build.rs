@@ -43,7 +43,9 @@ pub fn build(sentence: &Sentence, unit: u32) -> Result<Stored, BuildFault> {
     match Request::of(unit, sheet.as_slice()) {
         Ok(request) => Ok(Message::Modbus(request).store()),
         Err(RequestFault::Illegal { answer: 2, .. }) => fault("the range ends beyond address 65535"),
-        Err(RequestFault::Illegal { .. }) => fault("the range is longer than one message carries: write less at once"),
+        Err(RequestFault::Illegal { .. }) => {
+            fault("the range is longer than one message carries: ask for less at once")
+        }
         Err(RequestFault::Severed(_)) => fault("no message of this function has that form"),
     }
 }
@@ -265,7 +267,7 @@ fn data(sheet: &mut Sheet, bytes: &[u8]) -> Result<(), BuildFault> {
             sheet.put(bytes);
             Ok(())
         }
-        _ => fault("the range is longer than one message carries: write less at once"),
+        _ => fault("the range is longer than one message carries: ask for less at once"),
     }
 }
 
