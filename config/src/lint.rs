@@ -68,7 +68,7 @@ fn authorities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
         if let (Some(level @ 2..), None) = (target, &authority.crl) {
             let message = format!("authority `{name}` has no `crl`, and a zone of SL-T {level} trusts it");
             let fault = Fault::new(codes::NO_CRL, at, message, "a lost key could not be taken back");
-            faults.add(fault.help("write crl = \"...\"; `sluicegate pki crl` makes one".to_owned()));
+            faults.add(fault.help("write crl = \"...\"; `sluicegate pki init` makes an empty one".to_owned()));
         }
     }
 }
