@@ -52,7 +52,7 @@ pub enum Got {
     Exception(u8),
     /// The session ended, or never was, without an answer.
     Closed,
-    /// Neither answer nor end within [`PATIENCE`].
+    /// Neither answer nor end within `PATIENCE`.
     Silence,
 }
 

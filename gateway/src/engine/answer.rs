@@ -39,6 +39,7 @@ pub(super) fn bytes(core: &mut Core, link: &mut Link, key: LinkKey, bytes: &[u8]
             DeviceStep::Told { used: n, told } => {
                 used += n;
                 link.strays = 0;
+                link.answered = true;
                 if let Some(flight) = link.flying.remove(&told.ticket) {
                     told_by_device(core, &flight, &told, now);
                 }
@@ -108,7 +109,13 @@ pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
             core.metrics.upstream_up(false);
             core.refuse_queued(key, Reason::UpstreamUnavailable, now);
         }
-        State::Up => core.metrics.upstream_up(false),
+        State::Up => {
+            // One that takes connections and hangs up without a word is not dialled for every request.
+            if !link.answered {
+                link.dial_failed(now.mono);
+            }
+            core.metrics.upstream_up(false);
+        }
         State::Rest | State::Closing | State::Retired => {}
     }
     super::dispatch::link(core, link, key, now);

@@ -33,6 +33,8 @@ pub(super) struct Link {
     /// No dial before this.
     retry_at: Mono,
     backoff: Duration,
+    /// This connection brought an answer: the device is there, not only its port.
+    pub(super) answered: bool,
 }
 
 /// The life of a device connection.
@@ -94,6 +96,7 @@ impl Link {
             active: Mono::ZERO,
             retry_at: Mono::ZERO,
             backoff: FIRST_BACKOFF,
+            answered: false,
         }
     }
 
@@ -116,7 +119,7 @@ impl Link {
             self.spill = Vec::new();
             self.out.clear();
             self.active = now;
-            self.backoff = FIRST_BACKOFF;
+            self.answered = false;
         }
     }
 
@@ -126,6 +129,9 @@ impl Link {
     }
 
     pub(super) fn dial_failed(&mut self, now: Mono) {
+        if std::mem::take(&mut self.answered) {
+            self.backoff = FIRST_BACKOFF;
+        }
         self.retry_at = now.after(self.backoff);
         self.backoff = self.backoff.saturating_mul(2).min(LONGEST_BACKOFF);
     }

@@ -49,11 +49,11 @@ pub enum Wake {
 pub enum LinkWant {
     /// Nothing to send: stay unconnected.
     Rest,
-    /// Dial (or go on dialling), then say [`Engine::link_up`] or [`Engine::link_down`].
+    /// Dial (or go on dialling), then say [`super::Engine::link_up`] or [`super::Engine::link_down`].
     Dial,
     /// Read from and write to the live connection.
     Pump,
-    /// Close the connection, then say [`Engine::link_down`].
+    /// Close the connection, then say [`super::Engine::link_down`].
     Close,
     /// The link is gone for good: close and end the task.
     Gone,

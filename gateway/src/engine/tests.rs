@@ -223,7 +223,7 @@ fn gen_08_a_device_that_only_talks_fills_no_journal_and_is_hung_up_on() {
     let link = bench.engine.links()[0];
     let noise: Vec<u8> = std::iter::repeat_with(|| frame(999, &[3, 2, 0, 1])).take(4000).flatten().collect();
     for round in 0..10 {
-        let now = at(round * 200);
+        let now = at(round * 2100);
         bench.engine.peer_bytes(key, &frame(1, &READ), now);
         bench.connect(now);
         bench.sent(link, now);

@@ -10,7 +10,7 @@ use prometheus::{
 
 use super::series::{ConduitLabels, Dimension, Kind, PREFIX, SERIES, Series, SiteLabels};
 
-/// The media type of [`Families::text`].
+/// The media type of `Families::text`.
 pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
 
 /// One registry with every series of [`SERIES`].
