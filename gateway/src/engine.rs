@@ -34,9 +34,14 @@ mod pace;
 mod seam;
 mod session;
 mod trail;
+mod written;
 
 pub use self::seam::{LinkKey, LinkWant, SessionKey, Setup, Wake};
-use self::{core::Core, link::Link, session::Session};
+use self::{
+    core::Core,
+    link::{Link, State},
+    session::Session,
+};
 
 /// One conduit.
 pub struct Engine {
@@ -120,25 +125,25 @@ impl Engine {
         let session = Session::new(&self.core, permit, link, now.mono);
         self.core.sessions.insert(key, session);
         self.core.trail_opened(key);
-        let at = self.core.sessions.get(&key).and_then(|one| one.deadline(self.core.conduit()));
-        self.core.wake_at(at);
+        self.core.arm(key);
         Ok(key)
     }
 
     /// Bytes from the peer, decrypted. All of them are taken; what cannot be read yet is kept, and
     /// [`Self::wants_peer_bytes`] then says no.
     pub fn peer_bytes(&mut self, key: SessionKey, bytes: &[u8], now: Now) {
-        self.core.limits.set_time(now.mono);
+        self.at(now);
         self.core.metrics.bytes_from_peer(bytes.len());
         self.judged += intake::bytes(&mut self.core, key, bytes, now);
-        self.dispatch_ready(now);
+        self.advance(now);
         self.observe_inspection(now);
     }
 
     /// The peer sends no more. `truncated`: without close_notify on TLS, or reset.
     pub fn peer_eof(&mut self, key: SessionKey, truncated: bool, now: Now) {
+        self.at(now);
         intake::eof(&mut self.core, key, truncated, now);
-        self.dispatch_all(now);
+        self.advance(now);
     }
 
     /// Whether the driver should read from this peer now.
@@ -153,12 +158,10 @@ impl Engine {
 
     /// `n` bytes left for the peer: reading may go on.
     pub fn peer_flushed(&mut self, key: SessionKey, n: usize, now: Now) {
+        self.at(now);
         self.core.metrics.bytes_to_peer(n);
-        if self.core.sessions.get(&key).is_some_and(Session::has_spill) {
-            self.core.limits.set_time(now.mono);
-            self.judged += intake::bytes(&mut self.core, key, &[], now);
-            self.dispatch_ready(now);
-        }
+        self.core.relieved.push(key);
+        self.advance(now);
     }
 
     /// Set when the session is over: the driver flushes `to_peer` within the half-close deadline, closes, then calls
@@ -169,20 +172,25 @@ impl Engine {
 
     /// The driver is done with an ended session.
     pub fn forget(&mut self, key: SessionKey) {
+        let now = self.core.now;
         if let Some(session) = self.core.sessions.remove(&key)
             && !self.conduit().shared
             && let Some(link) = self.links.get_mut(&session.link)
         {
-            link.retire();
+            if !answer::retire(&mut self.core, link, now) {
+                self.links.remove(&session.link);
+            }
             self.core.wake(Wake::Link(session.link));
+            self.advance(now);
         }
     }
 
     /// Ends a session from outside (drain, revocation, faults, I/O error). What is queued is not sent; what is in flight
     /// is answered to nobody.
     pub fn end(&mut self, key: SessionKey, cause: Cause, now: Now) {
+        self.at(now);
         self.core.end(key, cause, now);
-        self.dispatch_all(now);
+        self.advance(now);
     }
 
     /// The sessions that were not forgotten yet.
@@ -207,21 +215,26 @@ impl Engine {
 
     /// The device connection stands.
     pub fn link_up(&mut self, link: LinkKey, now: Now) {
+        self.at(now);
         if let Some(one) = self.links.get_mut(&link) {
             one.up(&self.core, now.mono);
             self.core.metrics.upstream_up(true);
         }
-        self.core.limits.set_time(now.mono);
-        self.dispatch(link, now);
+        self.core.ready.insert(link);
+        self.advance(now);
     }
 
     /// The dial failed, or the connection ended or was closed as asked. Nothing in flight is sent again.
     pub fn link_down(&mut self, link: LinkKey, now: Now) {
+        self.at(now);
         if let Some(one) = self.links.get_mut(&link) {
+            let unreachable = matches!(one.state, State::Up | State::Dialling);
             answer::down(&mut self.core, one, link, now);
+            if unreachable {
+                self.core.metrics.upstream_up(self.links.values().any(|one| one.state == State::Up));
+            }
         }
-        self.resume_intake(now);
-        self.dispatch_ready(now);
+        self.advance(now);
         if self.links.get(&link).is_some_and(|one| one.want() == LinkWant::Gone) {
             self.links.remove(&link);
         }
@@ -229,12 +242,11 @@ impl Engine {
 
     /// Bytes from the device. All of them are taken.
     pub fn device_bytes(&mut self, link: LinkKey, bytes: &[u8], now: Now) {
-        self.core.limits.set_time(now.mono);
+        self.at(now);
         if let Some(one) = self.links.get_mut(&link) {
             answer::bytes(&mut self.core, one, link, bytes, now);
         }
-        self.resume_intake(now);
-        self.dispatch_ready(now);
+        self.advance(now);
         self.observe_inspection(now);
     }
 
@@ -246,7 +258,9 @@ impl Engine {
     /// `n` bytes left for the device: the next message may go.
     pub fn device_flushed(&mut self, link: LinkKey, n: usize, now: Now) {
         if n > 0 {
-            self.dispatch(link, now);
+            self.at(now);
+            self.core.ready.insert(link);
+            self.advance(now);
         }
     }
 
@@ -261,34 +275,36 @@ impl Engine {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Now) {
-        self.core.limits.set_time(now.mono);
+        self.at(now);
         for (key, link) in &mut self.links {
             answer::tick(&mut self.core, link, *key, now);
         }
         dispatch::tick_sessions(&mut self.core, now);
-        self.resume_intake(now);
-        self.dispatch_all(now);
+        self.advance_all(now);
     }
 
     /// A new policy is in force: every later verdict is by it, queued messages included.
     pub fn set_policy(&mut self, policy: Arc<PolicySet>, epoch: u64, now: Now) {
+        self.at(now);
         self.core.set_policy(policy, epoch, now);
-        self.dispatch_all(now);
+        self.advance_all(now);
     }
 
     /// Records up to `seq` are on disk (`durable = "writes"`).
     pub fn durable(&mut self, seq: Seq, now: Now) {
         if seq > self.core.durable {
+            self.at(now);
             self.core.durable = seq;
-            self.dispatch_all(now);
+            self.advance_all(now);
         }
     }
 
     /// Stop taking messages; sessions end with `drain` once nothing of theirs is pending.
     pub fn drain(&mut self, now: Now) {
+        self.at(now);
         self.core.draining = true;
         dispatch::tick_sessions(&mut self.core, now);
-        self.dispatch_all(now);
+        self.advance_all(now);
     }
 
     /// Whom to wake, each once.
@@ -325,36 +341,41 @@ impl Engine {
         fewest.unwrap_or_else(|| self.add_link())
     }
 
-    /// Messages that waited unread for a free slot are read as soon as there is one.
-    fn resume_intake(&mut self, now: Now) {
-        let waiting: Vec<_> =
-            self.core.sessions.iter().filter(|(_, one)| one.can_resume(now.mono)).map(|(key, _)| *key).collect();
-        for key in waiting {
-            self.judged += intake::bytes(&mut self.core, key, &[], now);
+    /// The time of this wake-up.
+    fn at(&mut self, now: Now) {
+        self.core.now = now;
+        self.core.limits.set_time(now.mono);
+    }
+
+    /// What came free is used at once: unread messages take the slots, queued ones the device's turn. Ends because each
+    /// turn reads, sends or refuses a message.
+    fn advance(&mut self, now: Now) {
+        loop {
+            let mut relieved = std::mem::take(&mut self.core.relieved);
+            relieved.sort_unstable();
+            relieved.dedup();
+            for key in relieved {
+                let waits = self.core.sessions.get(&key).is_some_and(|one| one.can_resume(now.mono));
+                if waits && !self.core.draining {
+                    self.judged += intake::bytes(&mut self.core, key, &[], now);
+                }
+            }
+            // A lock that came free is the news of every link on which a message waits for one.
+            if self.core.freed && self.core.blocked.take() {
+                self.core.ready.extend(self.links.keys());
+            }
+            self.core.freed = false;
+            let Some(key) = self.core.ready.pop_first() else { break };
+            if let Some(link) = self.links.get_mut(&key) {
+                dispatch::link(&mut self.core, link, key, now);
+            }
         }
     }
 
-    /// The links that have news; all of them when a lock may have come free.
-    fn dispatch_ready(&mut self, now: Now) {
-        if self.core.blocked.take() {
-            return self.dispatch_all(now);
-        }
-        while let Some(key) = self.core.ready.first().copied() {
-            self.core.ready.remove(&key);
-            self.dispatch(key, now);
-        }
-    }
-
-    fn dispatch_all(&mut self, now: Now) {
-        for (key, link) in &mut self.links {
-            dispatch::link(&mut self.core, link, *key, now);
-        }
-    }
-
-    fn dispatch(&mut self, key: LinkKey, now: Now) {
-        if let Some(link) = self.links.get_mut(&key) {
-            dispatch::link(&mut self.core, link, key, now);
-        }
+    /// The same where every queued message may be concerned.
+    fn advance_all(&mut self, now: Now) {
+        self.core.ready.extend(self.links.keys());
+        self.advance(now);
     }
 
     fn observe_inspection(&mut self, now: Now) {

@@ -72,7 +72,6 @@ impl Link {
     }
 
     fn failed(&self, error: &DialError) {
-        self.cell.seed().metrics.upstream_connect_failed();
         tracing::warn!(conduit = %self.cell.name, %error, "the device cannot be reached");
         self.down();
     }
@@ -111,7 +110,7 @@ impl Link {
         let now = self.cell.now();
         for _ in 0..TURNS {
             self.signal.lower();
-            if self.want() != LinkWant::Pump || !self.flush(io, cx) {
+            if self.want() != LinkWant::Pump || !self.flush(io, cx, now) {
                 return Poll::Ready(());
             }
             match self.fill(io, cx, now) {
@@ -128,11 +127,22 @@ impl Link {
         Poll::Pending
     }
 
-    /// Whether the connection still stands.
-    fn flush(&self, io: &mut PeerIo, cx: &mut Context<'_>) -> bool {
-        self.cell.drive(|engine| match engine.to_device(self.key) {
-            Some(out) => !matches!(io.poll_flush(cx, out), Poll::Ready(Err(_))),
-            None => false,
+    /// Whether the connection still stands. What has left makes room for the next message, at most as many as may be
+    /// outstanding.
+    fn flush(&self, io: &mut PeerIo, cx: &mut Context<'_>, now: Now) -> bool {
+        self.cell.drive(|engine| {
+            loop {
+                let Some(out) = engine.to_device(self.key) else { return false };
+                let before = out.len();
+                if let Poll::Ready(Err(_)) = io.poll_flush(cx, out) {
+                    return false;
+                }
+                let left = before.saturating_sub(out.len());
+                if left == 0 {
+                    return true;
+                }
+                engine.device_flushed(self.key, left, now);
+            }
         })
     }
 

@@ -10,7 +10,7 @@ use sluicegate_proto::{
 use super::{
     LinkKey, SessionKey, Wake,
     core::Core,
-    link::{Flight, Flown, Link, State},
+    link::{Flight, Flown, Link, OwnRead, State},
 };
 use crate::observe::metrics::ResponseOutcome;
 
@@ -92,6 +92,14 @@ pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
     }
 }
 
+/// The link's session is gone, and with it whoever would hear the answers. Whether a connection is left to be closed.
+pub(super) fn retire(core: &mut Core, link: &mut Link, now: Now) -> bool {
+    let stands = matches!(link.state, State::Up | State::Closing);
+    abandon(core, link, now);
+    link.state = State::Retired;
+    stands
+}
+
 /// The dial failed or the connection is gone. Nothing in flight is sent again: its fate is unknown, and said so.
 pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
     let was = link.state;
@@ -106,19 +114,13 @@ pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
         State::Dialling => {
             link.dial_failed(now.mono);
             core.metrics.upstream_connect_failed();
-            core.metrics.upstream_up(false);
             core.refuse_queued(key, Reason::UpstreamUnavailable, now);
         }
-        State::Up => {
-            // One that takes connections and hangs up without a word is not dialled for every request.
-            if !link.answered {
-                link.dial_failed(now.mono);
-            }
-            core.metrics.upstream_up(false);
-        }
-        State::Rest | State::Closing | State::Retired => {}
+        // One that takes connections and hangs up without a word is not dialled for every request.
+        State::Up if !link.answered => link.dial_failed(now.mono),
+        State::Up | State::Rest | State::Closing | State::Retired => {}
     }
-    super::dispatch::link(core, link, key, now);
+    core.ready.insert(key);
     core.wake(Wake::Link(key));
 }
 
@@ -148,35 +150,29 @@ fn told_by_device(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
     learn(core, flight, told, now);
     match &flight.what {
         Flown::Peer(key) => {
-            written(core, told.ticket);
+            core.release(told.ticket);
             deliver(core, *key, told, now);
         }
-        Flown::Own { session, .. } => own_read_done(core, *session, (told.ticket, flight), told.outcome == Outcome::Ok),
+        Flown::Own(own) => own_read_done(core, own, told.ticket, told.outcome == Outcome::Ok, now),
     }
 }
 
 /// What the device holds now. Connections overtake each other: a peer's read that was under way while a write began or
 /// ended may bring the value of before, and a `step` judged against that would be a larger one.
 fn learn(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
-    let current = flight.writes == core.writes;
-    let (held, locks) = (&mut core.held, &core.locks);
+    let (held, locks, written) = (&mut core.held, &core.locks, &core.written);
     told.answer.seen(&mut |seen| {
         let teaches = match flight.what {
             // Its range is locked since before it left.
-            Flown::Own { .. } => true,
-            Flown::Peer(_) => locks.owner(&seen).map_or(current, |owner| owner == told.ticket),
+            Flown::Own(_) => true,
+            Flown::Peer(_) => {
+                locks.owner(&seen).is_none_or(|owner| owner == told.ticket) && !written.since(flight.stamp, &seen)
+            }
         };
         if teaches {
             held.learn(seen, now.mono);
         }
     });
-}
-
-/// A write is no longer on the wire.
-fn written(core: &mut Core, ticket: Ticket) {
-    if core.locks.release(ticket) {
-        core.writes += 1;
-    }
 }
 
 fn deliver(core: &mut Core, key: SessionKey, told: &Told<'_>, now: Now) {
@@ -186,7 +182,7 @@ fn deliver(core: &mut Core, key: SessionKey, told: &Told<'_>, now: Now) {
     }
     session.active = now.mono;
     let full = session.half.deliver(told, &mut session.out).is_err();
-    core.wake(Wake::Session(key));
+    core.news(key);
     if full {
         core.end(key, Cause::InternalError, now);
     } else {
@@ -198,29 +194,32 @@ fn deliver(core: &mut Core, key: SessionKey, told: &Told<'_>, now: Now) {
 fn fail(core: &mut Core, ticket: Ticket, flight: &Flight, reason: Reason, now: Now) {
     match &flight.what {
         Flown::Peer(key) => {
-            written(core, ticket);
+            core.release(ticket);
             core.answer_refusal(*key, ticket, &Denied::because(reason), now);
         }
-        Flown::Own { session, .. } => own_read_done(core, *session, (ticket, flight), false),
+        Flown::Own(own) => own_read_done(core, own, ticket, false, now),
     }
 }
 
-/// The message that waited for this read is judged again in its turn.
-fn own_read_done(core: &mut Core, key: SessionKey, (ticket, flight): (Ticket, &Flight), answered: bool) {
-    let Flown::Own { read, .. } = &flight.what else { return };
+/// The message that waited for this read is judged again in its turn. It waits for that from now on: the time of the
+/// read was not the queue's.
+fn own_read_done(core: &mut Core, own: &OwnRead, ticket: Ticket, answered: bool, now: Now) {
+    let read = &own.read;
     let unit = core.conduit().protocol.grammar().unit_word;
     let object = core.conduit().protocol.grammar().objects.get(usize::from(read.object.0)).map_or("?", |one| one.word);
     let outcome = if answered { "answered" } else { "no answer" };
     let note =
         format!("origin: gateway; read {object} {} count {} {unit} {}: {outcome}", read.first, read.count, read.unit);
-    core.trail_own_read(key, note);
-    let Some(session) = core.sessions.get_mut(&key) else { return };
+    core.trail_own_read(own, note);
+    let Some(session) = core.sessions.get_mut(&own.session) else { return };
     if let Some(job) = session.queue.iter_mut().find(|job| job.waits_for == Some(ticket)) {
         job.waits_for = None;
+        job.arrived = now.mono;
         if !answered {
             job.failed.push(*read);
         }
     }
+    core.arm(own.session);
 }
 
 /// A message of the device that answers nothing: dropped, counted, never delivered to another request (GEN-08).

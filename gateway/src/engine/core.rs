@@ -21,6 +21,7 @@ use super::{
     limits::Limits,
     locks::Locks,
     session::{Job, Session},
+    written::Written,
 };
 use crate::{
     observe::{
@@ -52,8 +53,7 @@ pub(super) struct Core {
     /// Alarms about the device that were over their pace.
     pub(super) unalarmed: u64,
     pub(super) locks: Locks,
-    /// Writes that began or ended on the device's wires: an answer to a read that one of them overtook teaches nothing.
-    pub(super) writes: u64,
+    pub(super) written: Written,
     pub(super) wakes: Vec<Wake>,
     pub(super) draining: bool,
     /// Sessions with queued messages, by the link that they wait for.
@@ -62,6 +62,12 @@ pub(super) struct Core {
     pub(super) ready: BTreeSet<LinkKey>,
     /// A message was found waiting for a lock: its release is everybody's news.
     pub(super) blocked: Cell<bool>,
+    /// A lock came free since.
+    pub(super) freed: bool,
+    /// Sessions that have room again for a message that waits unread.
+    pub(super) relieved: Vec<SessionKey>,
+    /// The time of this wake-up.
+    pub(super) now: Now,
     /// The deadline that the driver was told last.
     pub(super) armed: Cell<Option<Mono>>,
     next_ticket: u64,
@@ -82,7 +88,6 @@ impl Core {
             limits: Limits::new(conduit.limits, place.site.identities.len()),
             unalarmed: 0,
             locks: Locks::default(),
-            writes: 0,
             durable: journal.durable(),
             sessions: BTreeMap::new(),
             wakes: Vec::new(),
@@ -90,6 +95,10 @@ impl Core {
             waiting: BTreeSet::new(),
             ready: BTreeSet::new(),
             blocked: Cell::new(false),
+            freed: false,
+            relieved: Vec::new(),
+            now: Now::default(),
+            written: Written::default(),
             armed: Cell::new(None),
             next_ticket: 0,
             place,
@@ -132,27 +141,54 @@ impl Core {
         }
     }
 
-    /// A message whose turn was not yet.
+    /// A message whose turn was not yet goes where it was: tickets ascend.
     pub(super) fn put_back(&mut self, key: SessionKey, job: Job) {
         match self.sessions.get_mut(&key) {
             Some(session) => {
-                session.queue.push_front(job);
+                let place = session.queue.partition_point(|one| one.ticket < job.ticket);
+                session.queue.insert(place, job);
                 self.waiting.insert((session.link, key));
-                let at = session.deadline(&self.place.site.conduits[self.place.conduit.index()]);
-                self.wake_at(at);
+                self.arm(key);
             }
             None => self.discard(job),
         }
     }
 
-    /// The session's first message.
+    /// The message of the session whose turn it is.
     pub(super) fn dequeue(&mut self, key: SessionKey) -> Option<Job> {
+        let place = self.sessions.get(&key)?.next_job()?;
+        self.take_job(key, place)
+    }
+
+    /// The message at this place of the session's queue.
+    pub(super) fn take_job(&mut self, key: SessionKey, place: usize) -> Option<Job> {
         let session = self.sessions.get_mut(&key)?;
-        let job = session.queue.pop_front();
+        let job = session.queue.remove(place);
         if session.queue.is_empty() {
             self.waiting.remove(&(session.link, key));
         }
         job
+    }
+
+    /// The session has something to flush, and perhaps room for one more message, and another deadline.
+    pub(super) fn news(&mut self, key: SessionKey) {
+        self.wake(Wake::Session(key));
+        self.relieved.push(key);
+        self.arm(key);
+    }
+
+    /// The driver hears of the session's next deadline.
+    pub(super) fn arm(&mut self, key: SessionKey) {
+        let at = self.sessions.get(&key).and_then(|session| session.deadline(self.conduit()));
+        self.wake_at(at);
+    }
+
+    /// What a message had locked is free again.
+    pub(super) fn release(&mut self, ticket: Ticket) {
+        for range in self.locks.release(ticket) {
+            self.written.note(range);
+            self.freed = true;
+        }
     }
 
     pub(super) fn ticket(&mut self) -> Ticket {
@@ -198,7 +234,7 @@ impl Core {
         if let Some(reservation) = job.reservation {
             self.budgets.give_back(reservation);
         }
-        self.locks.release(job.ticket);
+        self.release(job.ticket);
     }
 
     /// Refuses an accepted message that has not left: counts it, records it, answers it in its turn.
@@ -221,7 +257,7 @@ impl Core {
         }
         session.active = now.mono;
         let full = session.half.refuse_ticket(ticket, denied, style, &mut session.out).is_err();
-        self.wake(Wake::Session(key));
+        self.news(key);
         if full {
             self.end(key, Cause::InternalError, now);
         } else if style == OnDeny::Close {
@@ -238,7 +274,8 @@ impl Core {
             return;
         }
         if session.closing_by.is_some() {
-            self.end(key, Cause::PeerClosed, now);
+            let cause = if session.spill.is_empty() { Cause::PeerClosed } else { Cause::Truncated };
+            self.end(key, cause, now);
         } else if self.draining {
             self.end(key, Cause::Drain, now);
         }
@@ -248,7 +285,7 @@ impl Core {
     pub(super) fn refuse_queued(&mut self, link: LinkKey, reason: Reason, now: Now) {
         let keys: Vec<_> = self.waiting_for(link).collect();
         for key in keys {
-            while let Some(job) = self.dequeue(key) {
+            while let Some(job) = self.take_job(key, 0) {
                 self.refuse_job(key, job, &Denied::because(reason), now);
             }
         }

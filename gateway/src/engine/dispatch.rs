@@ -12,23 +12,24 @@ use super::{
     LinkKey, SessionKey, Wake,
     core::Core,
     intake::denied_as,
-    link::{Flight, Flown, Link, State},
+    link::{Flight, Flown, Link, OwnRead, State},
     locks, pace,
-    session::{Job, LONGEST_DELAY, MAX_ASKS, Session},
+    session::{Job, MAX_ASKS},
 };
-use crate::observe::metrics::Limit;
 
 /// Gives the device its next messages, as many as it takes at once.
 pub(super) fn link(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
     core.ready.remove(&key);
-    if !connect(core, link, key, now) {
-        return;
-    }
-    while link.half.has_room() && (core.conduit().upstream_pipeline || link.out.is_empty()) {
-        let Some((session, urgent)) = next_turn(core, link, key, now) else { return };
-        (link.last_turn, link.last_urgent) = (Some(session), urgent);
-        let Some(job) = core.dequeue(session) else { return };
-        launch(core, link, key, (session, job), now);
+    if connect(core, link, key, now) {
+        while link.half.has_room()
+            && (core.conduit().upstream_pipeline || link.out.is_empty())
+            && let Some((session, urgent)) = next_turn(core, link, key)
+        {
+            (link.last_turn, link.last_urgent) = (Some(session), urgent);
+            if let Some(job) = core.dequeue(session) {
+                launch(core, link, key, (session, job), now);
+            }
+        }
     }
     let at = link.deadline(core.conduit());
     core.wake_at(at);
@@ -51,16 +52,16 @@ fn connect(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) -> bool {
     false
 }
 
-/// Round robin over the sessions whose first message may go; one that waits with an `always` message goes first, but not
+/// Round robin over the sessions whose next message may go; one that waits with an `always` message goes first, but not
 /// twice in a row: no limit holds such messages back, so they could keep all others from the device. Says whether it
 /// went for that.
-fn next_turn(core: &Core, link: &Link, key: LinkKey, now: Now) -> Option<(SessionKey, bool)> {
+fn next_turn(core: &Core, link: &Link, key: LinkKey) -> Option<(SessionKey, bool)> {
     let ready = |urgent: bool| {
         let mut ready = core
             .waiting_for(key)
             .filter_map(|key| Some((key, core.sessions.get(&key)?)))
             .filter(move |(_, one)| !urgent || one.has_always())
-            .filter(|(_, one)| one.queue.front().is_some_and(|job| may_go(core, job, one.has_always(), now)))
+            .filter(|(_, one)| one.next_job().is_some_and(|at| may_go(core, &one.queue[at])))
             .map(|(key, _)| key);
         let first = ready.next()?;
         let after = |last| std::iter::once(first).chain(ready).find(|key| *key > last);
@@ -70,40 +71,32 @@ fn next_turn(core: &Core, link: &Link, key: LinkKey, now: Now) -> Option<(Sessio
     urgent.map(|key| (key, true)).or_else(|| Some((ready(false)?, false)))
 }
 
-fn may_go(core: &Core, job: &Job, urgent: bool, now: Now) -> bool {
-    let delayed = !urgent && job.not_before.is_some_and(|until| now.mono < until);
+fn may_go(core: &Core, job: &Job) -> bool {
     let unrecorded = job.recorded.is_some_and(|seq| seq > core.durable);
-    let locked =
-        !job.kind.is_read && job.message.message().is_some_and(|message| core.locks.blocks(&message, job.ticket));
+    let writes =
+        || !job.kind.is_read && job.message.message().is_some_and(|message| core.locks.blocks(&message, job.ticket));
+    let locked = job.needs.is_some_and(|read| core.locks.holds(&read, job.ticket)) || writes();
     if locked {
         core.blocked.set(true);
     }
-    !delayed && !unrecorded && !locked && job.waits_for.is_none()
+    !unrecorded && !locked && job.waits_for.is_none()
 }
 
-/// The last checks, in the device's turn: limits of a delayed read, the verdict under the policy and the values of now,
-/// the record on disk. Then it leaves.
+/// The last checks, in the device's turn: the verdict under the policy and the values of now, the record on disk. Then
+/// it leaves.
 fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (SessionKey, Job), now: Now) {
     let stored = job.message.clone();
     let Some(message) = stored.message() else {
         let denied = denied_as(Reason::InternalError, job.kind);
         return core.refuse_job(session, job, &denied, now);
     };
-    if job.over_rate && !charge_again(core, session, &mut job, now) {
-        return match job.not_before {
-            Some(_) => core.put_back(session, job),
-            None => {
-                let denied = denied_as(Reason::RateLimited, job.kind);
-                core.refuse_job(session, job, &denied, now);
-            }
-        };
-    }
+    job.needs = None;
     match judge_again(core, session, &mut job, &message, now) {
         Verdict::Allow(_) => {}
         Verdict::Ask(read) => return ask(core, (key, link), (session, job), read, now),
         Verdict::Deny(denied) => return core.refuse_job(session, job, &denied, now),
     }
-    if !on_record(core, session, &mut job) {
+    if !on_record(core, session, &mut job, &message) {
         return core.put_back(session, job);
     }
     if let Err(reason) = link.half.submit(&message, job.ticket, now, &mut link.out) {
@@ -114,32 +107,8 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
     core.wake(Wake::Link(key));
 }
 
-/// A read that was over its rate asks again; it waits 250 ms in all, and not at all in the way of an `always` message.
-fn charge_again(core: &mut Core, session: SessionKey, job: &mut Job, now: Now) -> bool {
-    let Some(identity) = core.identity(session) else { return true };
-    job.not_before = None;
-    let Err((limit, wait)) = core.limits.charge(job.kind.toll(identity)) else {
-        job.over_rate = false;
-        return true;
-    };
-    let last = job.arrived.after(LONGEST_DELAY);
-    // Before an `always` message of its session it cannot wait: that one would wait with it.
-    let hurried = core.sessions.get(&session).is_some_and(Session::has_always);
-    if now.mono < last && !hurried {
-        job.not_before = Some(now.mono.after(wait).min(last));
-    } else {
-        core.metrics.limited(limit, false);
-    }
-    false
-}
-
-/// The verdict of now. A message judged under this policy and these schedules whose verdict depends on nothing else
-/// keeps it; a write is always judged again, since what the device holds may have changed.
+/// The verdict of now, whatever it was before: the policy, the schedules and what the device holds may have changed.
 fn judge_again(core: &mut Core, key: SessionKey, job: &mut Job, message: &Message<'_>, now: Now) -> Verdict {
-    let current = Some((core.epoch, now.schedules));
-    if job.recorded.is_some() && job.judged == current {
-        return Verdict::Allow(job.charges.clone());
-    }
     if let Some(reservation) = job.reservation.take() {
         core.budgets.give_back(reservation);
     }
@@ -147,34 +116,44 @@ fn judge_again(core: &mut Core, key: SessionKey, job: &mut Job, message: &Messag
         return Verdict::Deny(denied_as(Reason::InternalError, job.kind));
     };
     let identity = session.permit.peer().identity;
-    let verdict = core.judge(&session.permit, message, &job.failed, now);
-    match verdict {
-        Verdict::Deny(denied) if core.mode() != Mode::Enforce && !denied.by_deny_rule => {
-            job.would_deny.get_or_insert(denied);
-            Verdict::Allow(job.charges.clone())
-        }
-        Verdict::Ask(_) if core.mode() != Mode::Enforce => Verdict::Allow(job.charges.clone()),
+    let verdict = match core.judge(&session.permit, message, &job.failed, now) {
         Verdict::Allow(charges) => {
-            job.judged = current;
-            job.charges = charges.clone();
             job.reservation = core.budgets.reserve(&charges, identity, now.mono);
-            if job.reservation.is_some() {
-                return Verdict::Allow(charges);
+            job.charges = charges;
+            match job.reservation {
+                Some(_) => Verdict::Allow(job.charges.clone()),
+                None => Verdict::Deny(Denied {
+                    rule: job.charges.rules.first().copied(),
+                    ..denied_as(Reason::RateLimited, job.kind)
+                }),
             }
-            core.metrics.limited(Limit::RuleBudget, false);
-            let rule = charges.rules.iter().next().copied();
-            let denied = Denied { rule, ..denied_as(Reason::RateLimited, job.kind) };
-            if core.mode() == Mode::Enforce {
-                return Verdict::Deny(denied);
-            }
-            job.would_deny.get_or_insert(denied);
-            Verdict::Allow(charges)
         }
         other => other,
+    };
+    if core.mode() == Mode::Enforce {
+        return verdict;
+    }
+    // The conduit's limits were asked when it came; what they said stands.
+    let by_limit = job.would_deny.take().filter(|denied| denied.rule.is_none() && is_limit(denied.reason));
+    match verdict {
+        Verdict::Deny(denied) if denied.by_deny_rule => Verdict::Deny(denied),
+        Verdict::Deny(denied) => {
+            job.would_deny = Some(denied);
+            Verdict::Allow(job.charges.clone())
+        }
+        Verdict::Ask(_) | Verdict::Allow(_) => {
+            job.would_deny = by_limit;
+            Verdict::Allow(job.charges.clone())
+        }
     }
 }
 
-/// The gateway's own read: one request on exactly that range; until the write is acknowledged the range is locked.
+const fn is_limit(reason: Reason) -> bool {
+    matches!(reason, Reason::RateLimited | Reason::ScanLimited)
+}
+
+/// The gateway's own read: one request on exactly that range; until the write is acknowledged the range is locked. What
+/// somebody else is writing is read once that is settled.
 fn ask(
     core: &mut Core,
     (link_key, link): (LinkKey, &mut Link),
@@ -182,16 +161,22 @@ fn ask(
     read: ReadFirst,
     now: Now,
 ) {
+    if core.locks.holds(&read, job.ticket) {
+        job.needs = Some(read);
+        return core.put_back(key, job);
+    }
     let ticket = core.ticket();
+    let peer = core.sessions.get(&key).map(|session| session.permit.peer().clone());
     let asked = job.asks < MAX_ASKS && link.half.ask(&read, ticket, now, &mut link.out).is_ok();
-    if asked {
+    if let Some(peer) = peer.filter(|_| asked) {
         job.asks += 1;
+        core.locks.take_range(read, job.ticket);
         if let Some(message) = job.message.message() {
             core.locks.take(&message, job.ticket);
         }
         job.waits_for = Some(ticket);
-        link.flying
-            .insert(ticket, Flight { what: Flown::Own { session: key, read }, since: now.mono, writes: core.writes });
+        let what = Flown::Own(OwnRead { session: key, peer, read });
+        link.flying.insert(ticket, Flight { what, since: now.mono, stamp: core.written.stamp() });
         link.active = now.mono;
         core.wake(Wake::Link(link_key));
     } else {
@@ -200,8 +185,9 @@ fn ask(
     core.put_back(key, job);
 }
 
-/// Whether the record of an allowed write is where `durable` wants it before the write leaves.
-fn on_record(core: &mut Core, key: SessionKey, job: &mut Job) -> bool {
+/// Whether the record of an allowed write is where `durable` wants it before the write leaves. Until then nobody else
+/// writes there: it was judged against what the device holds now.
+fn on_record(core: &mut Core, key: SessionKey, job: &mut Job, message: &Message<'_>) -> bool {
     if !core.place.site.audit.durable_writes {
         return true;
     }
@@ -210,6 +196,7 @@ fn on_record(core: &mut Core, key: SessionKey, job: &mut Job) -> bool {
     {
         let what = (job.message.clone(), job.frame.clone());
         job.recorded = Some(core.trail_allowed(key, slot, job.charges.rules.iter().next().copied(), what));
+        core.locks.take(message, job.ticket);
     }
     job.recorded.is_none_or(|seq| seq <= core.durable)
 }
@@ -239,12 +226,13 @@ fn commit(core: &mut Core, link: &mut Link, (key, mut job): (SessionKey, Job), m
     }
     for range in locks::written(message) {
         core.held.forget(&range);
+        core.written.note(range);
     }
     if !job.kind.is_read {
         core.locks.take(message, job.ticket);
-        core.writes += 1;
     }
-    link.flying.insert(job.ticket, Flight { what: Flown::Peer(key), since: now.mono, writes: core.writes });
+    let stamp = core.written.stamp();
+    link.flying.insert(job.ticket, Flight { what: Flown::Peer(key), since: now.mono, stamp });
     link.active = now.mono;
 }
 
@@ -262,22 +250,18 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     if session.ended.is_some() {
         return;
     }
-    // While we do not read, a frame's missing rest is not the peer's fault.
-    let ours = session.paused.is_some() || session.resumed.is_some_and(|at| now.mono < at.after(timeouts.frame));
-    let late = if ours { None } else { session.half.tick(now, &mut session.out) };
-    if let Some(cause) = late {
+    let late = session.frame_deadline(&core.place.site.conduits[core.place.conduit.index()]);
+    if late.is_some_and(|due| due <= now.mono)
+        && let Some(cause) = session.half.tick(now, &mut session.out)
+    {
         if cause == Cause::FrameTimeout {
             core.metrics.denial(Reason::FrameTimeout, core.mode());
             core.trail_denied(key, &Denied::because(Reason::FrameTimeout), None, None);
         }
         return core.end(key, cause, now);
     }
-    // What has come due must not wake the timer again: reading resumes, and a delayed read's turn comes with the next
-    // dispatch.
-    if let Some(job) = session.queue.front_mut() {
-        job.not_before = job.not_before.filter(|until| *until > now.mono);
-    }
     pace::resume(core, key, now);
+    pace::charge_delayed(core, key, now);
     answer_slowed(core, key, now);
     expire_queue(core, key, now);
     let Some(session) = core.sessions.get(&key) else { return };
@@ -302,14 +286,12 @@ fn answer_slowed(core: &mut Core, key: SessionKey, now: Now) {
     }
 }
 
+/// What has waited too long for the device's turn. Waiting for an own read is something else.
 fn expire_queue(core: &mut Core, key: SessionKey, now: Now) {
     let wait = core.conduit().timeouts.queue;
-    while let Some(session) = core.sessions.get_mut(&key) {
-        match session.queue.front() {
-            Some(job) if job.waits_for.is_none() && job.arrived.after(wait) <= now.mono => {}
-            Some(_) | None => return,
-        }
-        if let Some(job) = core.dequeue(key) {
+    let late = |job: &Job| job.waits_for.is_none() && job.arrived.after(wait) <= now.mono;
+    while let Some(place) = core.sessions.get(&key).and_then(|session| session.queue.iter().position(late)) {
+        if let Some(job) = core.take_job(key, place) {
             let denied = denied_as(Reason::TooManyPending, job.kind);
             core.refuse_job(key, job, &denied, now);
         }

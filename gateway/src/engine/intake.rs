@@ -45,8 +45,7 @@ pub(super) fn bytes(core: &mut Core, key: SessionKey, bytes: &[u8], now: Now) ->
     {
         session.spill = input[used..].to_vec();
     }
-    let at = core.sessions.get(&key).and_then(|session| session.deadline(core.conduit()));
-    core.wake_at(at);
+    core.arm(key);
     judged
 }
 
@@ -152,11 +151,11 @@ struct Judged<'b> {
 /// Limits, rule budget, journal slot, pending slot: then it is queued.
 fn admit(core: &mut Core, key: SessionKey, asked: &Asked<'_>, mut judged: Judged<'_>, now: Now) {
     let function = judged.message.function();
-    let mut not_before = None;
+    let mut delay = None;
     if !judged.charges.always {
         match limits(core, key, &judged, now) {
             Gate::Open => {}
-            Gate::Wait(until) => not_before = Some(until),
+            Gate::Wait(until, limit) => delay = Some((until, limit)),
             Gate::WouldShut(denied) => judged.would_deny = judged.would_deny.or(Some(denied)),
             Gate::Shut(denied) => {
                 let _taken = refuse(core, key, asked, &denied, function, now);
@@ -180,10 +179,14 @@ fn admit(core: &mut Core, key: SessionKey, asked: &Asked<'_>, mut judged: Judged
         return;
     }
     let mut job = job_of(&judged, ticket, asked, now);
-    job.not_before = not_before;
-    job.over_rate = not_before.is_some();
+    job.not_before = delay.map(|(until, _)| until);
+    job.peer_paid = delay.is_some_and(|(_, limit)| limit != Limit::PeerRequests);
     job.slot = slot;
+    let always = job.charges.always;
     core.enqueue(key, job);
+    if always {
+        pace::charge_delayed(core, key, now);
+    }
 }
 
 fn job_of(judged: &Judged<'_>, ticket: sluicegate_proto::half::Ticket, asked: &Asked<'_>, now: Now) -> Job {
@@ -197,11 +200,11 @@ fn job_of(judged: &Judged<'_>, ticket: sluicegate_proto::half::Ticket, asked: &A
         reservation: None,
         slot: None,
         recorded: None,
-        judged: None,
         arrived: now.mono,
         not_before: None,
-        over_rate: false,
+        peer_paid: false,
         waits_for: None,
+        needs: None,
         failed: Vec::new(),
         asks: 0,
     }
@@ -210,7 +213,7 @@ fn job_of(judged: &Judged<'_>, ticket: sluicegate_proto::half::Ticket, asked: &A
 /// What the limits say.
 enum Gate {
     Open,
-    Wait(sluicegate_proto::time::Mono),
+    Wait(sluicegate_proto::time::Mono, Limit),
     WouldShut(Denied),
     Shut(Denied),
 }
@@ -228,7 +231,7 @@ fn limits(core: &mut Core, key: SessionKey, judged: &Judged<'_>, now: Now) -> Ga
     let Err((limit, wait)) = core.limits.charge(judged.kind.toll(identity)) else { return Gate::Open };
     if judged.kind.is_read && wait <= LONGEST_DELAY && core.mode() != Mode::Monitor {
         core.metrics.limited(limit, true);
-        return Gate::Wait(now.mono.after(wait));
+        return Gate::Wait(now.mono.after(wait), limit);
     }
     core.metrics.limited(limit, false);
     shut(core, Reason::RateLimited)
@@ -264,7 +267,9 @@ fn refuse(
         Body::Illegal { .. } => None,
     };
     core.trail_denied(key, denied, stored, Some(asked.frame.into()));
-    let flooding = core.identity(key).is_some_and(|identity| core.limits.refusal(identity).is_err());
+    // Monitor mode delays nothing and ends nothing.
+    let flooding = core.mode() != Mode::Monitor
+        && core.identity(key).is_some_and(|identity| core.limits.refusal(identity).is_err());
     if flooding {
         flood(core, key, asked, denied, now);
         return ControlFlow::Continue(());
@@ -293,8 +298,9 @@ fn flood(core: &mut Core, key: SessionKey, asked: &Asked<'_>, denied: &Denied, n
     }
     let ticket = core.ticket();
     let Some(session) = core.sessions.get_mut(&key) else { return };
-    let first = session.slowed.is_empty();
+    session.active = now.mono;
     let until = now.mono.after(SLOW_ANSWER);
+    let first = session.slowed.is_empty() && session.hushed.is_none_or(|until| until <= now.mono);
     if session.half.accept(asked, ticket).is_ok() {
         session.slowed.push_back((until, ticket, denied.clone()));
     } else {
@@ -365,7 +371,7 @@ impl Kind {
     }
 
     pub(super) const fn toll(self, identity: u16) -> Toll {
-        Toll { identity, is_write: self.is_write, is_control: self.is_control }
+        Toll { identity, is_write: self.is_write, is_control: self.is_control, peer_paid: false }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What does a conduit keep for one device connection?
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
@@ -11,7 +11,8 @@ use sluicegate_proto::{
     time::Mono,
 };
 
-use super::{LinkWant, SessionKey, core::Core};
+use super::{LinkWant, SessionKey, core::Core, written::Stamp};
+use crate::permit::Peer;
 
 /// One device connection.
 #[derive(Debug)]
@@ -57,8 +58,8 @@ pub(super) enum State {
 pub(super) struct Flight {
     pub(super) what: Flown,
     pub(super) since: Mono,
-    /// How many writes had begun or ended on the conduit when it left.
-    pub(super) writes: u64,
+    /// Which writes had left before it.
+    pub(super) stamp: Stamp,
 }
 
 /// Whose message is on the wire.
@@ -66,13 +67,19 @@ pub(super) struct Flight {
 pub(super) enum Flown {
     /// A peer's.
     Peer(SessionKey),
-    /// Our own read, made for the message of this session.
-    Own {
-        /// Whose message waits for it.
-        session: SessionKey,
-        /// What was read.
-        read: ReadFirst,
-    },
+    /// Our own.
+    Own(OwnRead),
+}
+
+/// A read of our own, made for a peer's message.
+#[derive(Debug)]
+pub(super) struct OwnRead {
+    /// Whose message waits for it...
+    pub(super) session: SessionKey,
+    /// ...and who that is, also when the session has ended.
+    pub(super) peer: Arc<Peer>,
+    /// What was read.
+    pub(super) read: ReadFirst,
 }
 
 /// Bytes that may wait for a slow device: a few full frames for each request that may be outstanding.
@@ -134,10 +141,6 @@ impl Link {
         }
         self.retry_at = now.after(self.backoff);
         self.backoff = self.backoff.saturating_mul(2).min(LONGEST_BACKOFF);
-    }
-
-    pub(super) fn retire(&mut self) {
-        self.state = State::Retired;
     }
 
     pub(super) fn deadline(&self, conduit: &Conduit) -> Option<Mono> {

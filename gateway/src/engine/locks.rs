@@ -1,7 +1,8 @@
 //! Which points may nobody else write until an answer is in?
 //!
-//! From the read that a `step` or `when` needed until the write's acknowledgement its range is locked for the conduit;
-//! any write on the wire locks its range too, so that no step is judged against a value that is about to change.
+//! From the read that a `step` or `when` needed until the write's acknowledgement both ranges, the one read and the one
+//! to be written, are locked for the conduit. Any write on the wire locks its range too, and one whose record waits for
+//! the disk, so that nothing is judged against a value that is about to change.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +13,7 @@ use sluicegate_proto::{
     vocab::Class,
 };
 
-/// The locks of one conduit: at most one entry per deed of a message under way.
+/// The locks of one conduit: at most one entry for each deed and each own read of a message under way.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     held: Vec<(ReadFirst, Ticket)>,
@@ -24,30 +25,41 @@ impl Locks {
         if self.held.iter().all(|(_, owner)| *owner == ticket) {
             return false;
         }
-        written(message)
-            .iter()
-            .any(|range| self.held.iter().any(|(lock, owner)| *owner != ticket && overlaps(lock, range)))
+        written(message).iter().any(|range| self.holds(range, ticket))
+    }
+
+    /// Whether this range touches what another message has locked.
+    pub(super) fn holds(&self, range: &ReadFirst, ticket: Ticket) -> bool {
+        self.held.iter().any(|(lock, owner)| *owner != ticket && overlaps(lock, range))
     }
 
     /// Locks what the message writes, until [`Self::release`].
     pub(super) fn take(&mut self, message: &Message<'_>, ticket: Ticket) {
-        if self.held.iter().any(|(_, owner)| *owner == ticket) {
-            return;
-        }
-        self.held.extend(written(message).into_iter().map(|range| (range, ticket)));
+        written(message).into_iter().for_each(|range| self.take_range(range, ticket));
     }
 
-    /// Whether there was something to release.
-    pub(super) fn release(&mut self, ticket: Ticket) -> bool {
-        let before = self.held.len();
-        self.held.retain(|(_, owner)| *owner != ticket);
-        self.held.len() < before
+    /// Locks one range.
+    pub(super) fn take_range(&mut self, range: ReadFirst, ticket: Ticket) {
+        if !self.held.contains(&(range, ticket)) {
+            self.held.push((range, ticket));
+        }
+    }
+
+    /// Frees what the message had locked, and says what that was.
+    pub(super) fn release(&mut self, ticket: Ticket) -> Vec<ReadFirst> {
+        self.held.extract_if(.., |(_, owner)| *owner == ticket).map(|(range, _)| range).collect()
     }
 
     /// Who may write this point now and nobody else.
     pub(super) fn owner(&self, seen: &Seen) -> Option<Ticket> {
         let point = ReadFirst { unit: seen.unit, object: seen.object, first: seen.address, count: 1 };
         self.held.iter().find(|(lock, _)| overlaps(lock, &point)).map(|(_, owner)| *owner)
+    }
+
+    /// Whether nothing is locked.
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.held.is_empty()
     }
 }
 
@@ -64,7 +76,8 @@ pub(super) fn written(message: &Message<'_>) -> Vec<ReadFirst> {
     ranges
 }
 
-fn overlaps(a: &ReadFirst, b: &ReadFirst) -> bool {
+/// Whether two ranges have a point in common.
+pub(super) fn overlaps(a: &ReadFirst, b: &ReadFirst) -> bool {
     let end = |one: &ReadFirst| u64::from(one.first) + u64::from(one.count);
     a.unit == b.unit && a.object == b.object && u64::from(a.first) < end(b) && u64::from(b.first) < end(a)
 }

@@ -9,7 +9,7 @@ use sluicegate_proto::{
     out::Out,
     policy::{Charges, Denied, Reservation},
     protocol::{PeerHalf, Stored},
-    time::{Mono, ScheduleSet},
+    time::Mono,
     vocab::Cause,
 };
 
@@ -42,12 +42,12 @@ pub(super) struct Session {
     pub(super) closing_by: Option<Mono>,
     /// The last whole message in either direction.
     pub(super) active: Mono,
-    /// Reading pauses until then (`bytes`).
+    /// Reading pauses until then (`bytes`)...
     pub(super) paused: Option<Mono>,
-    /// When a pause ended: a frame that had begun has its whole time again.
-    pub(super) resumed: Option<Mono>,
-    /// What came before the pause and was not paid for.
+    /// ...for so many bytes that were read and not paid for.
     pub(super) unpaid: usize,
+    /// When reading last began again: what we left unread before is not the peer's delay.
+    pub(super) resumed: Mono,
     /// No message is taken until then, not even one that is here already.
     pub(super) hushed: Option<Mono>,
     /// A message waits unread for one of this many ordinary slots.
@@ -71,14 +71,16 @@ pub(super) struct Job {
     pub(super) slot: Option<Slot>,
     /// The record that must be on disk first.
     pub(super) recorded: Option<Seq>,
-    /// The policy and the schedules under which it was last judged.
-    pub(super) judged: Option<(u64, ScheduleSet)>,
+    /// Since when it waits for the device's turn.
     pub(super) arrived: Mono,
-    /// A read over its rate waits until then...
+    /// A read over its rate waits until then, and its limits are asked again...
     pub(super) not_before: Option<Mono>,
-    /// ...and its limits are asked again in its turn.
-    pub(super) over_rate: bool,
+    /// ...except the peer's own, where that is paid.
+    pub(super) peer_paid: bool,
+    /// The own read that it waits for.
     pub(super) waits_for: Option<Ticket>,
+    /// What must be read for it, as soon as nobody is writing there.
+    pub(super) needs: Option<ReadFirst>,
     pub(super) failed: Vec<ReadFirst>,
     pub(super) asks: u8,
 }
@@ -114,8 +116,8 @@ impl Session {
             closing_by: None,
             active: now,
             paused: None,
-            resumed: None,
             unpaid: 0,
+            resumed: now,
             hushed: None,
             held_back: None,
             guard: Some(core.metrics.session_opened()),
@@ -150,6 +152,15 @@ impl Session {
         self.has_spill() && self.paused.is_none_or(|until| until <= now)
     }
 
+    /// Whose turn it is: the first in the queue. Where that is a read that its rate delays, what is no read goes past
+    /// it: nothing but reads is ever delayed.
+    pub(super) fn next_job(&self) -> Option<usize> {
+        match self.queue.front()?.not_before {
+            None => Some(0),
+            Some(_) => self.queue.iter().position(|job| !job.kind.is_read),
+        }
+    }
+
     pub(super) fn has_always(&self) -> bool {
         self.queue.iter().any(|job| job.charges.always)
     }
@@ -159,21 +170,23 @@ impl Session {
         self.half.pending() == 0 && self.queue.is_empty() && self.slowed.is_empty()
     }
 
+    /// By when the message that has begun must be whole. While we do not read (`bytes`) its missing rest is not the
+    /// peer's fault.
+    pub(super) fn frame_deadline(&self, conduit: &Conduit) -> Option<Mono> {
+        let due = self.half.deadline().filter(|_| self.paused.is_none())?;
+        Some(due.max(self.resumed.after(conduit.timeouts.frame)))
+    }
+
     pub(super) fn deadline(&self, conduit: &Conduit) -> Option<Mono> {
         if self.ended.is_some() {
             return None;
         }
         let idle = self.is_quiet().then(|| self.active.after(conduit.timeouts.idle));
-        let queue = self
-            .queue
-            .front()
-            .filter(|job| job.waits_for.is_none())
-            .map(|job| job.arrived.after(conduit.timeouts.queue));
-        let delay = self.queue.front().and_then(|job| job.not_before);
+        let waiting = self.queue.iter().filter(|job| job.waits_for.is_none()).map(|job| job.arrived);
+        let queue = waiting.min().map(|since| since.after(conduit.timeouts.queue));
+        let delay = self.queue.iter().filter_map(|job| job.not_before).min();
         let slowed = self.slowed.front().map(|(due, ..)| *due);
-        let again = self.resumed.map(|at| at.after(conduit.timeouts.frame));
-        let frame = if self.paused.is_none() { self.half.deadline().map(|due| Some(due).max(again)) } else { None };
-        let frame = frame.flatten();
+        let frame = self.frame_deadline(conduit);
         [idle, queue, delay, slowed, self.paused, self.closing_by, frame].into_iter().flatten().min()
     }
 }

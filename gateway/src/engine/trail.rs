@@ -8,10 +8,11 @@ use sluicegate_proto::{
     vocab::{Cause, Reason, VerdictWord},
 };
 
-use super::{SessionKey, core::Core};
+use super::{SessionKey, core::Core, link::OwnRead};
 use crate::{
     observe::{
         journal::{JournalFull, Seq, Slot},
+        metrics::Limit,
         record::{Event, Record},
     },
     permit::Permit,
@@ -74,8 +75,9 @@ impl Core {
         slot.write(record)
     }
 
-    pub(super) fn trail_own_read(&self, key: SessionKey, note: String) {
-        let mut record = self.record(Event::OwnRead, key);
+    pub(super) fn trail_own_read(&self, own: &OwnRead, note: String) {
+        let mut record = self.record(Event::OwnRead, own.session);
+        record.peer = Some(own.peer.clone());
         record.note = Some(note);
         self.write(record);
     }
@@ -90,6 +92,10 @@ impl Core {
 
     /// Counts a refusal: exactly once a message, whatever the stage at which it fell.
     pub(super) fn count_denied(&self, denied: &Denied, function: u16) {
+        // The conduit's own limits name no rule.
+        if denied.reason == Reason::RateLimited && denied.rule.is_some() {
+            self.metrics.limited(Limit::RuleBudget, false);
+        }
         self.metrics.denial(denied.reason, self.mode());
         self.metrics.request(function, VerdictWord::Denied);
     }
