@@ -86,6 +86,11 @@ fn messages(core: &mut Core, key: SessionKey, input: &[u8], now: Now) -> (usize,
                 used += n;
                 core.wake(Wake::Session(key));
             }
+            // What came whole before it has its turn first, as it would have had in a segment of its own (GEN-01).
+            Step::End { .. } if core.ready.contains(&session.link) && !session.queue.is_empty() => {
+                core.relieved.push(key);
+                return (used, judged);
+            }
             Step::End { cause, reason } => {
                 broken(core, key, rest, (cause, reason), now);
                 return (input.len(), judged + 1);

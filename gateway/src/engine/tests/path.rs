@@ -65,6 +65,23 @@ fn gen_01_a_stream_cut_anywhere_means_the_same() {
 }
 
 #[test]
+fn gen_01_what_came_whole_before_broken_framing_leaves_however_the_stream_is_cut() {
+    let (good, lie) = (write(1, 40, 7), hex("0002 0000 0003 01 03 0000 000a"));
+    let stream = [good.clone(), lie].concat();
+    for cut in 0..=good.len() {
+        let mut bench = Bench::ruled(RULES);
+        let peer = bench.open("op-1");
+        bench.send(peer, &read(9, 0, 1));
+        bench.answer_one();
+        bench.arrived();
+        bench.send(peer, &stream[..cut]);
+        bench.send(peer, &stream[cut..]);
+        assert_eq!(bench.arrived().len(), 1, "cut at {cut}: the write leaves, and nothing of what cannot be read");
+        assert_eq!(bench.end_of(peer), Some(Cause::Malformed), "cut at {cut}");
+    }
+}
+
+#[test]
 fn gen_02_refusals_wait_for_the_answers_before_them_and_never_leave() {
     let mut bench = Bench::ruled(RULES);
     let peer = bench.open("op-1");
