@@ -17,7 +17,13 @@ if [ "${#missing[@]}" -gt 0 ]; then
     as_root=(sudo)
   fi
   export DEBIAN_FRONTEND=noninteractive
-  # A test machine must not start the daemons that come with the tools.
+  # Daemons that come with the tools (prometheus, stunnel) are not started by their installation.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 0755 "$policy"
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  fi
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
