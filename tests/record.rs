@@ -197,6 +197,20 @@ fn explain_tells_of_the_last_refusal() {
     gate.stop();
 }
 
+/// Function 23 reads and writes in one message, and nothing else carries its read half.
+#[test]
+fn explain_tells_of_a_refused_function_23() {
+    let (site, device) = (Site::new(), Device::start());
+    let gate = Gate::start(&site, &Config::plain(&device, ALLOW));
+    assert_eq!(Peer::plain(&gate).ask(&[23, 0, 0, 0, 1, 0, 40, 0, 1, 2, 0, 9]), [0x97, 1]);
+    site.record_with(&[("event", "denied")]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+    let (_, said) = run(command.args(["explain", "--last", "--config"]).arg(site.file("gate.toml")));
+    assert!(said.contains("denied: function_not_allowed"), "the write half is explained: {said}");
+    assert!(said.contains("read holding 0 unit 1 via 23: no single message"), "the read half is told: {said}");
+    gate.stop();
+}
+
 /// A process that is killed leaves a trail that the next one continues.
 #[test]
 fn a_killed_gateway_goes_on_with_its_chain() {

@@ -79,7 +79,8 @@ fn identities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
         let at = table.get("match").map_or(at, |entry| &entry.at);
         let facing: Vec<_> = site.listeners.iter().filter(|one| one.zone == identity.zone).collect();
         if !facing.is_empty() && !facing.iter().any(|one| can_come(&one.transport, identity)) {
-            faults.add(unrecognised(name, at, identity));
+            let plain = facing.iter().all(|one| matches!(one.transport, Transport::Tcp));
+            faults.add(unrecognised(name, at, identity, plain));
         }
         if let Match::Source(network) = &identity.matches {
             let zone = &site.zones[identity.zone.index()];
@@ -91,11 +92,17 @@ fn identities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
     }
 }
 
-fn unrecognised(name: &str, at: &At, identity: &Identity) -> Fault {
+/// `plain`: the zone's listeners see no certificates at all.
+fn unrecognised(name: &str, at: &At, identity: &Identity, plain: bool) -> Fault {
     if matches!(identity.matches, Match::Source(_)) {
         let message = format!("`{name}` is known by its address, and its zone has only tls listeners");
         return Fault::new(codes::PLAIN_MATCH, at, message, "counts on tcp listeners only")
             .help("match its certificate: uri, dns or spki".to_owned());
+    }
+    if plain {
+        let message = format!("`{name}` is known by its certificate, and its zone has only tcp listeners");
+        return Fault::new(codes::PLAIN_MATCH, at, message, "nobody shows a certificate there")
+            .help("use transport = \"tls\", or know it by its address: match = { source = \"10.30.0.5\" }".to_owned());
     }
     let message = format!("no listener of its zone accepts the authority of `{name}`");
     Fault::new(codes::NO_AUTHORITY, at, message, "could never be recognised")

@@ -172,6 +172,16 @@ mod tests {
     }
 
     #[test]
+    fn a_value_below_zero_is_part_of_the_sentence() {
+        for words in [
+            &["sluicegate", "explain", "pump", "--as", "scada-1", "write", "holding", "75", "=", "-3", "as", "i16"][..],
+            &["sluicegate", "who-can", "write", "holding", "75", "=", "-20.5", "as", "f32"],
+        ] {
+            assert!(Cli::try_parse_from(words).is_ok(), "{words:?}");
+        }
+    }
+
+    #[test]
     fn a_configuration_that_is_not_there_is_2() {
         let words = ["sluicegate", "check", "--config", "/nonexistent/sluicegate.toml"];
         assert_eq!(format!("{:?}", main(words)), format!("{:?}", ExitCode::from(2)));

@@ -74,7 +74,10 @@ pub fn run(loaded: Loaded) -> Result<(), RunError> {
     let site = Arc::new(loaded.site);
     let metrics = SiteMetrics::new(&site);
     logs::start(&metrics);
-    loaded.warnings.iter().for_each(|one| tracing::warn!(code = one.code, "{}", one.message));
+    for one in &loaded.warnings {
+        let place = one.places.first().map(|at| format!("{}:{}", at.file.display(), at.line_column().0));
+        tracing::warn!(code = one.code, place, "{}", one.message);
+    }
     let Opened { journal, thread, last_record } = writer::open(&AuditOptions::of(&site), &metrics)?;
     let clock = Clock::system(floor(build_date(), last_record.map(unix_seconds), None));
     let trust = Arc::new(Trust::load(&site, clock).map_err(RunError::Trust)?);
@@ -144,7 +147,7 @@ fn started(parts: &Parts, gateway: &Gateway) {
     if let Some(asked) = notify::watchdog().filter(|asked| *asked < seconds::LOOK * 2) {
         tracing::warn!(?asked, "WatchdogSec is shorter than a second: the service manager will kill a healthy gateway");
     }
-    let status = format!("serving {} conduits on {} listeners", parts.site.conduits.len(), gateway.listeners.len());
+    let status = format!("serving {} conduit(s) on {} listener(s)", parts.site.conduits.len(), gateway.listeners.len());
     say(&status);
     notify::ready(&status);
 }

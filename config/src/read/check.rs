@@ -115,13 +115,18 @@ impl Walk<'_> {
         let what = if entry.node.table().is_some() { "table" } else { "key" };
         let fault =
             Fault::new(codes::UNKNOWN_KEY, &entry.at, format!("unknown {what} `{}`", entry.key), "not known here");
-        match did_you_mean(&entry.key, known.clone()) {
-            Some(help) => fault.help(help),
-            None => {
-                let known: Vec<_> = known.collect();
-                fault.help(format!("known here: {}", known.join(", ")))
-            }
-        }
+        let help = did_you_mean(&entry.key, known.clone()).or_else(|| self.elsewhere(path, &entry.key));
+        fault.help(help.unwrap_or_else(|| format!("known here: {}", known.collect::<Vec<_>>().join(", "))))
+    }
+
+    /// In TOML a key belongs to the last header above it, which is easily another table than was meant.
+    fn elsewhere(&self, path: &str, key: &str) -> Option<String> {
+        let family = |path: &str| path.split(['.', '[']).next().unwrap_or_default().to_owned();
+        let fits = |one: &&TableSpec| {
+            one.served && !path.is_empty() && family(&one.path) == family(path) && one.keys.iter().any(|k| k.key == key)
+        };
+        let table = self.tables.iter().find(fits)?;
+        Some(format!("it belongs under the header [{}]", table.path.replace('*', "NAME")))
     }
 }
 

@@ -8,6 +8,7 @@ type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [(&
 const CASES: &[Case] = &[
     ("reversed_range", &[("= 0..1500\"", "= 1500..0 max 4/min\"")], &[("E042", 44)]),
     ("unknown_key", &[("upstream =", "upstraem =")], &[("E013", 35), ("E010", 39)]),
+    ("key_of_another_table", &[("units = [1]", "units = [1]\nmode = \"monitor\"")], &[("E010", 44)]),
     ("unknown_table", &[("[zones.cell]", "[zonse.cell]")], &[("E010", 9), ("E030", 37)]),
     ("no_schema", &[("schema = 1", "")], &[("E003", 1)]),
     ("other_schema", &[("schema = 1", "schema = 2")], &[("E003", 1)]),
@@ -71,6 +72,15 @@ const CASES: &[Case] = &[
     ("window", &[("[zones.ops]", "[schedules.day]\nwindows = [\"mon-fri 7-17\"]\n\n[zones.ops]")], &[("E025", 7)]),
     ("not_served_transport", &[("\"tls\"", "\"quic\"")], &[("E090", 31)]),
     ("not_served_table", &[("[zones.ops]", "[console]\nbind = \"127.0.0.1:9474\"\n\n[zones.ops]")], &[("E090", 6)]),
+    (
+        "certificate_on_tcp",
+        &[
+            ("\"tls\"", "\"tcp\"\nallow_plaintext = true"),
+            ("certificate = \"gateway\"", ""),
+            ("authorities = [\"plant\"]", ""),
+        ],
+        &[("E051", 23)],
+    ),
     (
         "source_on_tls",
         &[("authority = \"plant\"\nmatch = { uri = \"spiffe://plant/scada\" }", "match = { source = \"10.30.0.5\" }")],

@@ -18,7 +18,7 @@ pub(super) struct ExplainArgs {
     #[arg(long = "as", value_name = "IDENTITY", required_unless_present = "last")]
     identity: Option<String>,
     /// What is sent, such as: write holding 40 = 1200
-    #[arg(value_name = "SENTENCE", required_unless_present = "last", num_args = 1.., trailing_var_arg = false)]
+    #[arg(value_name = "SENTENCE", required_unless_present = "last", num_args = 1.., allow_negative_numbers = true)]
     sentence: Vec<String>,
     /// Explain the last denied record of the audit log instead.
     #[arg(long, conflicts_with_all = ["conduit", "identity", "sentence"])]

@@ -49,7 +49,7 @@ fn to_text(found: &history::Last) -> String {
     );
     if let Some(rule) = found.record.get("rule") {
         let part = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or("-");
-        let _ = writeln!(text, "  by rule {} at {}, as it was then", part("id"), part("place"));
+        let _ = writeln!(text, "  rule {} at {}, as it was then", part("id"), part("place"));
     }
     if let Some(note) = &found.note {
         let _ = writeln!(text, "  {note}");

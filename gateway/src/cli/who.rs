@@ -11,7 +11,7 @@ use crate::explain::{Outcome, Standing, who_can as find};
 #[derive(Debug, Args)]
 pub(super) struct WhoArgs {
     /// What is sent, such as: write holding 40 = 1200
-    #[arg(value_name = "SENTENCE", required = true, num_args = 1..)]
+    #[arg(value_name = "SENTENCE", required = true, num_args = 1.., allow_negative_numbers = true)]
     sentence: Vec<String>,
     #[command(flatten)]
     json: super::Json,

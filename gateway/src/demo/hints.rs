@@ -9,6 +9,8 @@ pub fn lines(dir: &Path, ports: Ports) -> String {
     let Ports { gate, metrics, .. } = ports;
     let dir = dir.display();
     let mut text = String::new();
+    // The demo usually runs from a build directory that no PATH knows.
+    let us = std::env::current_exe().map_or_else(|_| "sluicegate".to_owned(), |path| path.display().to_string());
     let connect =
         format!("openssl s_client -quiet -tls1_3 -connect {gate} -servername {GATE_NAME} -CAfile {dir}/pki/plant.crt");
     let _ = write!(
@@ -27,7 +29,7 @@ pub fn lines(dir: &Path, ports: Ports) -> String {
          -cert {dir}/pki/historian.crt -key {dir}/pki/historian.key | od -An -tx1\n\n\
          # What it counts, and what it would say before the fact.\n\
          curl -s http://{metrics}/metrics | grep sluicegate_denials_total | grep -v ' 0$'\n\
-         sluicegate --config {dir}/sluicegate.toml explain pump --as operator write holding 95 = 1\n\n",
+         {us} --config {dir}/sluicegate.toml explain pump --as operator write holding 95 = 1\n\n",
         setpoint = super::site::SETPOINT,
     );
     text

@@ -16,7 +16,7 @@ pub struct Last {
     pub record: Value,
     /// One for each of its deeds that can still be judged.
     pub explanations: Vec<Explanation>,
-    /// Why there is none, where there is none.
+    /// Why a deed of it is not judged, or is judged otherwise than it was on the wire.
     pub note: Option<String>,
 }
 
@@ -27,14 +27,27 @@ pub struct Last {
 pub fn last(site: &Site) -> io::Result<Option<Last>> {
     let Some(record) = audit::last_denied(&site.state)? else { return Ok(None) };
     let (explanations, note) = match explained(site, &record) {
-        Ok(explanations) => (explanations, None),
+        Ok((explanations, left_out)) => (explanations, left_out.or_else(|| state_of_then(&record))),
         Err(note) => (Vec::new(), Some(note)),
     };
     Ok(Some(Last { record, explanations, note }))
 }
 
-/// Each deed is judged as a message of its own: the log keeps sentences, not messages.
-fn explained(site: &Site, record: &Value) -> Result<Vec<Explanation>, String> {
+/// A refusal that no policy repeats: what it hung on is gone, and a judgement without it reads like a contradiction.
+fn state_of_then(record: &Value) -> Option<String> {
+    let gone = match record.get("reason").and_then(Value::as_str)? {
+        "rate_limited" => "a bucket was empty then; below, buckets count as full",
+        "scan_limited" => "too many targets had been touched then; below, none have",
+        "step_not_allowed" | "condition_not_met" => "the device's values of then are not known any more",
+        "outside_schedule" => "the schedules of then held; below, those of now",
+        _ => return None,
+    };
+    Some(gone.to_owned())
+}
+
+/// Each deed is judged as a message of its own: the log keeps sentences, not messages. One that no message does alone (the
+/// read half of function 23) is left out and told.
+fn explained(site: &Site, record: &Value) -> Result<(Vec<Explanation>, Option<String>), String> {
     let text = |key: &str| record.get(key).and_then(Value::as_str);
     let deeds = record.get("deeds").and_then(Value::as_array).filter(|all| !all.is_empty());
     let deeds = deeds.ok_or("the message was not whole or not legal: no rule decides that")?;
@@ -49,5 +62,16 @@ fn explained(site: &Site, record: &Value) -> Result<Vec<Explanation>, String> {
         let message = build(conduit, &sentence).map_err(|fault| format!("{deed}: {fault}"))?;
         Ok(explain_stored(conduit, identity, &message, schedules))
     };
-    deeds.iter().map(judged).collect()
+    let (mut explanations, mut left_out) = (Vec::new(), Vec::<String>::new());
+    for one in deeds.iter().map(judged) {
+        match one {
+            Ok(explanation) => explanations.push(explanation),
+            Err(why) => left_out.push(why),
+        }
+    }
+    match (explanations.is_empty(), left_out.is_empty()) {
+        (true, _) => Err(left_out.join("\n  ")),
+        (false, true) => Ok((explanations, None)),
+        (false, false) => Ok((explanations, Some(left_out.join("\n  ")))),
+    }
 }

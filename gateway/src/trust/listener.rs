@@ -246,7 +246,7 @@ impl Seen {
             };
             return Failed { cause: Cause::Refused, note, presented };
         }
-        Failed { cause: cause_of(error), note: error.to_string(), presented }
+        Failed { cause: cause_of(error), note: note_of(error), presented }
     }
 
     /// The same for what a TLS stream returns.
@@ -279,6 +279,17 @@ fn cause_of(error: &rustls::Error) -> Cause {
         | E::PeerSentOversizedRecord => Cause::Malformed,
         // rustls' list is open; what is left is ours: encryption, entropy, time, settings.
         _ => Cause::InternalError,
+    }
+}
+
+/// rustls' words, but for the refusal that every old client meets: there they are the names of its types.
+fn note_of(error: &rustls::Error) -> String {
+    use rustls::PeerIncompatible as P;
+    match error {
+        rustls::Error::PeerIncompatible(
+            P::SupportedVersionsExtensionRequired | P::Tls12NotOffered | P::Tls12NotOfferedOrEnabled,
+        ) => "the peer offers no TLS version that this listener takes (tls_min)".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -77,7 +77,10 @@ fn own(one: &plan::Certificate) -> Result<Own, TrustError> {
         )
     };
     let key = CertifiedKey::from_der(chain, key, &provider::of(false)).map_err(|e| {
-        content(&key_what, &key_path, format!("it does not fit the certificate {}: {e}", one.cert.display()))
+        let fit = format!("it does not fit the certificate {}", one.cert.display());
+        // rustls' own words for the usual case name its types, and say nothing more.
+        let mismatch = matches!(e, rustls::Error::InconsistentKeys(_));
+        content(&key_what, &key_path, if mismatch { fit } else { format!("{fit}: {e}") })
     })?;
     Ok(Own { key: Arc::new(key), not_after, serves, dials })
 }

@@ -38,6 +38,7 @@ fn strangers_fail_in_the_handshake_and_are_named() {
     assert_eq!((nobody.cause, nobody.presented), (Cause::CertificateMissing, None));
     let old = refused(&Caller { versions: ONLY_12, ..Caller::new(good) }, &plant, &trust);
     assert_eq!((old.cause, old.presented), (Cause::Refused, None), "TLS 1.2 where 1.3 is the least");
+    assert!(old.note.contains("tls_min"), "{}", old.note);
 }
 
 #[test]
