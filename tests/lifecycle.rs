@@ -111,6 +111,19 @@ fn a_busy_port_is_told_with_its_key() {
     }
 }
 
+#[test]
+fn an_address_of_another_machine_is_told() {
+    let (site, device) = (Site::new(), Device::start());
+    let text = Config::tls(&device, ALLOW).text();
+    let (before, after) = text.split_once("[listeners.ot]").expect("the table is there");
+    let elsewhere = format!("{before}[listeners.ot]{}", after.replacen("127.0.0.1:0", "192.0.2.1:8802", 1));
+    let Err((status, log)) = Gate::try_start(&site, &elsewhere, |command| command) else {
+        panic!("it started on an address for documentation")
+    };
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("listeners.ot.bind") && log.contains("no interface of this machine"), "{log}");
+}
+
 /// PX-09: a session does not outlive the certificate that it was let in with.
 #[test]
 fn a_session_ends_with_its_certificate() {

@@ -182,7 +182,12 @@ impl<'m> Ground<'m> {
         let read = regular(&full).and_then(|()| std::fs::File::open(&full).map(drop));
         if let Err(wrong) = read {
             let message = format!("cannot read {}: {wrong}", full.display());
-            let help = "a relative path starts from the directory of the file that names it";
+            let help = match wrong.kind() {
+                std::io::ErrorKind::PermissionDenied => {
+                    "whoever runs this must be able to read it, as the service must"
+                }
+                _ => "a relative path starts from the directory of the file that names it",
+            };
             faults.add(Fault::new(codes::NO_FILE, at, message, "named here").help(help.to_owned()));
         }
         full

@@ -27,11 +27,22 @@ const SHED_AT_ONCE: usize = 64;
 
 /// The operator: an address cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("listeners.{listener}.bind: cannot listen on {address}: {error}")]
+#[error("listeners.{listener}.bind: cannot listen on {address}: {error}{}", why(error.kind()))]
 pub struct BindError {
     listener: String,
     address: SocketAddr,
     error: io::Error,
+}
+
+/// What the operator can do about it, where the system's words do not say it.
+fn why(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => {
+            "; a port that low needs net.ipv4.ip_unprivileged_port_start lowered, as systemd/sluicegate.sysctl does"
+        }
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has that address (yet)",
+        _ => "",
+    }
 }
 
 /// A bound socket: from here on nothing about it can fail.
