@@ -197,6 +197,18 @@ fn explain_names_verdict_rule_answer_and_the_nearest_change() {
 }
 
 #[test]
+fn explain_prints_both_numbers_where_the_operators_differ_from_the_wires() {
+    let text = SITE.replace("units = [1]\nfunctions", "units = [1]\naddressing = \"one-based\"\nfunctions");
+    let text = text.replace("hmi read holding 0-99", "hmi read holding 1-99");
+    let site = Site::new(&text);
+    let (code, found) = site.run(&["explain", "pump", "--as", "scada-1", "write holding 51 = 2000"]);
+    assert_eq!(code, Some(1), "{found}");
+    assert!(found.contains("  scada-1 write holding 50 unit 1 = 2000 via 6\n"), "{found}");
+    assert!(found.contains("addressing: scada-1 write holding 51 unit 1 = 2000 via 6\n"), "{found}");
+    assert!(found.contains("\"scada-1 write holding 51 unit 1 = 2000 via 6\""), "the copy fits the conduit: {found}");
+}
+
+#[test]
 fn the_nearest_change_allows_what_was_denied() {
     let site = Site::new(SITE);
     for (conduit, sentence) in

@@ -121,7 +121,7 @@ fn a_revoked_certificate() {
         let mut lost = Site::names("scada", false);
         lost.name = "lost".into();
         pki::issue(&site.pki(), Some("plant"), &lost).expect("issued");
-        pki::revoke(&site.pki(), "plant", &site.crt("lost")).expect("revoked");
+        pki::revoke(&site.pki(), Some("plant"), &site.crt("lost")).expect("revoked");
     });
     let Some(scene) = scene else { return };
     let own = Pair { crt: scene.site.crt("lost"), key: scene.site.key("lost") };

@@ -69,6 +69,8 @@ pub struct Explanation {
     pub identity: String,
     /// The message as it would stand in the audit log, one sentence for each deed.
     pub deeds: Vec<String>,
+    /// The same with the conduit's own `addressing`, where that is not zero-based; else empty.
+    pub as_written: Vec<String>,
     /// The conduit's mode.
     pub mode: Mode,
     /// The reads that the gateway would make first, in order.
@@ -231,6 +233,7 @@ pub fn explain_stored(conduit: &Conduit, identity: &Identity, stored: &Stored, s
         conduit: conduit.name.clone(),
         identity: identity.name.clone(),
         deeds: deeds_of(&who, &message).iter().map(|one| one.print(grammar)).collect(),
+        as_written: as_written(conduit, &deeds_of(&who, &message)),
         mode: conduit.mode,
         reads: found.reads.iter().map(|one| text::read_first(grammar, one)).collect(),
         outcome,
@@ -305,6 +308,15 @@ pub fn schedules_now(site: &Site) -> ScheduleSet {
 /// A rule for people.
 pub(crate) fn shown(policy: &PolicySet, ix: RuleIx) -> Option<RuleShown> {
     policy.rules().get(usize::try_from(ix.0).ok()?).map(RuleShown::from)
+}
+
+/// Both numbers of a point, where the operator's differs from the wire's.
+fn as_written(conduit: &Conduit, deeds: &[Sentence]) -> Vec<String> {
+    let grammar = conduit.protocol.grammar();
+    match addressing(conduit) {
+        Addressing::ZeroBased => Vec::new(),
+        other => deeds.iter().map(|one| text::numbered(one, grammar, other)).collect(),
+    }
 }
 
 /// The sentences of a message's deeds, in the order of the visit.

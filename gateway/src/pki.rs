@@ -4,6 +4,7 @@
 //! init    D/plant.crt  D/plant.key  D/plant.crl     a CA (EC P-256), and an empty revocation list
 //! issue   D/N.crt      D/N.key                      a certificate with its chain, and its key
 //! revoke  D/plant.crl                               a new revocation list at once
+//! crl     D/plant.crl                               the same entries, good for another year
 //! ```
 //!
 //! Keys are readable by their owner only. Nothing is ever overwritten, the revocation list of `revoke` excepted, which is
@@ -20,7 +21,7 @@ mod issue;
 
 use std::path::PathBuf;
 
-pub use authority::{init, revoke};
+pub use authority::{init, renew_list, revoke};
 pub use issue::{Request, issue};
 
 /// Days that a CA lives.

@@ -60,7 +60,13 @@ pub(super) fn show(found: &Explanation, as_json: bool) -> Exit {
 pub(super) fn to_text(found: &Explanation) -> String {
     let mut text = String::new();
     let outcome = outcome_text(&found.outcome);
-    let deeds: String = found.deeds.iter().map(|deed| format!("  {deed}\n")).collect();
+    let mut deeds = String::new();
+    for (place, deed) in found.deeds.iter().enumerate() {
+        let _ = writeln!(deeds, "  {deed}");
+        if let Some(written) = found.as_written.get(place) {
+            let _ = writeln!(deeds, "  in this conduit's addressing: {written}");
+        }
+    }
     if found.reads.is_empty() {
         let (verdict, rest) = outcome.split_once('\n').unwrap_or((&outcome, ""));
         let _ = write!(text, "{verdict}\n{deeds}{rest}");
@@ -129,6 +135,7 @@ pub(super) fn to_json(found: &Explanation) -> Value {
         "conduit": found.conduit,
         "identity": found.identity,
         "deeds": found.deeds,
+        "as_written": found.as_written,
         "mode": found.mode.as_str(),
         "reads_first": found.reads,
         "depends_on": found.hangs_on.as_ref().map(rule_json),

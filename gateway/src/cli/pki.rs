@@ -48,6 +48,27 @@ pub(super) enum PkiCommand {
         #[arg(long)]
         server: bool,
     },
+    /// Take a certificate back: a new revocation list at once. A running gateway reads it at its next start.
+    Revoke {
+        /// The CA's directory.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The CA, where the directory holds several.
+        #[arg(long, value_name = "NAME")]
+        ca: Option<String>,
+        /// The certificate's file name, without `.crt`.
+        #[arg(long)]
+        name: String,
+    },
+    /// Sign the revocation list anew before it ends: the same entries, good for another 397 days.
+    Crl {
+        /// The CA's directory.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The CA, where the directory holds several.
+        #[arg(long, value_name = "NAME")]
+        ca: Option<String>,
+    },
 }
 
 pub(super) fn pki(command: &PkiCommand) -> Exit {
@@ -65,6 +86,8 @@ pub(super) fn pki(command: &PkiCommand) -> Exit {
             };
             pki::issue(dir, ca.as_deref(), &request)
         }
+        PkiCommand::Revoke { dir, ca, name } => pki::revoke(dir, ca.as_deref(), &dir.join(format!("{name}.crt"))),
+        PkiCommand::Crl { dir, ca } => pki::renew_list(dir, ca.as_deref()),
     };
     told(made)
 }

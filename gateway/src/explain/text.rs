@@ -3,40 +3,20 @@
 use std::fmt::Write;
 
 use sluicegate_proto::{
-    deed::{ObjectId, ReadFirst},
-    sentence::{Addressing, Grammar, Index, ObjectSpec, Sentence, SentenceFault},
+    deed::ReadFirst,
+    sentence::{Addressing, Grammar, ObjectSpec, Sentence, SentenceFault},
 };
 
 /// A sentence's text with its points numbered as an operator's `addressing` has them, so that it can be copied into the
 /// configuration as it is.
 pub(crate) fn numbered(sentence: &Sentence, grammar: &Grammar, addressing: Addressing) -> String {
-    let mut copy = sentence.clone();
-    if let Some(offset) = offset(grammar, copy.object, addressing) {
-        for (first, last) in &mut copy.ranges {
-            (*first, *last) = (first.saturating_add(offset), last.saturating_add(offset));
-        }
-    }
-    copy.print(grammar)
+    sentence.print_in(grammar, addressing)
 }
 
 /// A range of an object's points, numbered as an operator's `addressing` has them.
 pub(crate) fn numbered_range((first, last): (u32, u32), object: &ObjectSpec, addressing: Addressing) -> String {
     let (from, to) = (addressing.write(object, first), addressing.write(object, last));
     if first == last { from } else { format!("{from}-{to}") }
-}
-
-/// What stands between a point on the wire and its number in the operator's sentences; `None` where they are the same.
-fn offset(grammar: &Grammar, object: ObjectId, addressing: Addressing) -> Option<u32> {
-    let spec = grammar.objects.get(usize::from(object.0))?;
-    match (spec.index, addressing) {
-        (Index::Address { .. }, Addressing::OneBased) => Some(1),
-        // The long form, 400001: it has room for every address.
-        (Index::Address { .. }, Addressing::Modicon) => {
-            spec.modicon.map(|digit| u32::from(digit).saturating_mul(100_000).saturating_add(1))
-        }
-        (Index::Address { .. }, Addressing::ZeroBased)
-        | (Index::None | Index::Number { .. } | Index::Code | Index::FileRecord, _) => None,
-    }
 }
 
 /// A read that the gateway would make: `read holding 40 unit 1`.

@@ -56,8 +56,8 @@ pub fn init(dir: &Path, name: &str) -> Result<Made, PkiError> {
 ///
 /// # Errors
 /// No such CA, a certificate of somebody else, one that is revoked already, or a disk that refuses.
-pub fn revoke(dir: &Path, ca_name: &str, cert: &Path) -> Result<Made, PkiError> {
-    let ca = Authority::read(dir, Some(ca_name))?;
+pub fn revoke(dir: &Path, ca_name: Option<&str>, cert: &Path) -> Result<Made, PkiError> {
+    let ca = Authority::read(dir, ca_name)?;
     let der = read_certificate(cert)?;
     let parsed = parse(cert, &der)?;
     let issuer = parse(&ca.crt, &ca.der)?;
@@ -65,20 +65,34 @@ pub fn revoke(dir: &Path, ca_name: &str, cert: &Path) -> Result<Made, PkiError> 
         return Err(PkiError::NotOurs { path: cert.to_owned(), name: ca.name });
     }
 
+    next_list(&ca, Some((cert, parsed.raw_serial())))
+}
+
+/// Signs the revocation list of `ca_name` (or of the only CA in `dir`) anew: the same entries, the next number, good for
+/// another [`CRL_DAYS`] days.
+///
+/// # Errors
+/// No such CA, or a disk that refuses.
+pub fn renew_list(dir: &Path, ca_name: Option<&str>) -> Result<Made, PkiError> {
+    next_list(&Authority::read(dir, ca_name)?, None)
+}
+
+/// The list after the one that is there, with one certificate more where one is taken back.
+fn next_list(ca: &Authority, taken: Option<(&Path, &[u8])>) -> Result<Made, PkiError> {
     let crl = ca.crl();
     let bytes = read(&crl)?;
     let old = CertificateRevocationListDer::from_pem_slice(&bytes).map_err(|e| unreadable(&crl, &e))?;
     let (_, old) = CertificateRevocationList::from_der(&old).map_err(|e| unreadable(&crl, &e))?;
+    let now = unix_now();
     let mut gone = Vec::new();
     for entry in old.iter_revoked_certificates() {
-        if entry.raw_serial() == parsed.raw_serial() {
+        if let Some((cert, _)) = taken.filter(|(_, serial)| *serial == entry.raw_serial()) {
             return Err(PkiError::AlreadyRevoked(cert.to_owned()));
         }
         let when = u64::try_from(entry.revocation_date.timestamp()).unwrap_or(0);
         gone.push(entry_of(entry.raw_serial(), when));
     }
-    let now = unix_now();
-    gone.push(entry_of(parsed.raw_serial(), now));
+    gone.extend(taken.map(|(_, serial)| entry_of(serial, now)));
     // We count lists in a u64; a list of somebody else with a larger number starts again above it and is not ours to write.
     let number = old.crl_number().and_then(|n| u64::try_from(n).ok()).and_then(|n| n.checked_add(1));
     let number = number.ok_or_else(|| unreadable(&crl, &"it carries no number that can be counted up"))?;

@@ -214,18 +214,23 @@ mod tests {
         for name in ["one", "two"] {
             issue(d, None, &Request { dnss: vec![name.into()], ..request(name) }).expect("good");
         }
-        revoke(d, "plant", &d.join("one.crt")).expect("ours");
+        revoke(d, Some("plant"), &d.join("one.crt")).expect("ours");
         let check =
             |name: &str| openssl(d, &["verify", "-crl_check", "-CRLfile", "plant.crl", "-CAfile", "plant.crt", name]);
         let (good, text) = check("one.crt");
         assert!(!good && text.contains("certificate revoked"), "{text}");
         assert!(check("two.crt").0);
 
-        assert!(matches!(revoke(d, "plant", &d.join("one.crt")), Err(PkiError::AlreadyRevoked(_))));
-        revoke(d, "plant", &d.join("two.crt")).expect("ours");
+        assert!(matches!(revoke(d, Some("plant"), &d.join("one.crt")), Err(PkiError::AlreadyRevoked(_))));
+        revoke(d, Some("plant"), &d.join("two.crt")).expect("ours");
         assert!(!check("one.crt").0, "an older revocation must survive");
         let (_, text) = openssl(d, &["crl", "-in", "plant.crl", "-noout", "-crlnumber"]);
         assert!(text.to_ascii_lowercase().contains("=0x03") || text.contains("=03"), "{text}");
+
+        renew_list(d, None).expect("the only authority there");
+        assert!(!check("one.crt").0 && !check("two.crt").0, "a renewed list takes nothing back");
+        let (_, text) = openssl(d, &["crl", "-in", "plant.crl", "-noout", "-crlnumber"]);
+        assert!(text.to_ascii_lowercase().contains("=0x04") || text.contains("=04"), "{text}");
     }
 
     #[test]
@@ -233,7 +238,7 @@ mod tests {
         let dir = plant();
         let other = plant();
         issue(other.path(), None, &Request { dnss: vec!["one".into()], ..request("one") }).expect("good");
-        let refused = revoke(dir.path(), "plant", &other.path().join("one.crt"));
+        let refused = revoke(dir.path(), Some("plant"), &other.path().join("one.crt"));
         assert!(matches!(refused, Err(PkiError::NotOurs { .. })), "{refused:?}");
     }
 

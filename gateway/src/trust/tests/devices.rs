@@ -75,7 +75,7 @@ fn a_revoked_or_expired_device_is_not_spoken_to() {
     }
     let held =
         |name: &str| Held::read(&plant.at(&format!("plant/{name}.crt")), &plant.at(&format!("plant/{name}.key")));
-    pki::revoke(&plant.at("plant"), "plant", &plant.at("plant/gone.crt")).expect("ours");
+    pki::revoke(&plant.at("plant"), Some("plant"), &plant.at("plant/gone.crt")).expect("ours");
     assert_eq!(dial(&plant, held("good"), rustls::ALL_VERSIONS), Ok(()));
     let revoked = dial(&plant, held("gone"), rustls::ALL_VERSIONS).expect_err("revoked");
     assert_eq!(revoked, rustls::Error::InvalidCertificate(rustls::CertificateError::Revoked));

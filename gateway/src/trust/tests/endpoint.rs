@@ -39,7 +39,7 @@ fn metrics_off_loopback_are_for_those_whom_its_authorities_vouch_for() {
     let plant = Plant::new();
     std::fs::write(plant.at("site.toml"), format!("{SITE}{METRICS}")).expect("writable");
     let gone = plant.issued("plant", "gone", "spiffe://north/gone");
-    pki::revoke(&plant.at("plant"), "plant", &plant.at("plant/gone.crt")).expect("ours");
+    pki::revoke(&plant.at("plant"), Some("plant"), &plant.at("plant/gone.crt")).expect("ours");
     let trust = Arc::new(plant.trust());
     let next = move || trust.metrics_handshake().expect("the endpoint has TLS").config;
     let tls: TlsSource = Arc::new(next);

@@ -68,7 +68,7 @@ fn revocation_always_cuts() {
     let der = gone.chain[0].clone();
     let pem = rustls_pki_types_pem(&der);
     std::fs::write(plant.at("gone.crt"), pem).expect("writable");
-    pki::revoke(&plant.at("plant"), "plant", &plant.at("gone.crt")).expect("ours");
+    pki::revoke(&plant.at("plant"), Some("plant"), &plant.at("gone.crt")).expect("ours");
     // Revoked, long expired, and the list is stale: everything is tolerated but one thing.
     plant.clock.set(plant.started + LONG + DAY);
     let trust = plant.trust_with(|site| set(site, 0, FaultAction::Keep));

@@ -14,7 +14,7 @@ fn strangers_fail_in_the_handshake_and_are_named() {
     let plant = Plant::new();
     let good = plant.issued("plant", "scada-1", SCADA);
     let gone = plant.issued("plant", "gone", SCADA);
-    pki::revoke(&plant.at("plant"), "plant", &plant.at("plant/gone.crt")).expect("ours");
+    pki::revoke(&plant.at("plant"), Some("plant"), &plant.at("plant/gone.crt")).expect("ours");
     let trust = plant.trust();
     let cause = |held: Held| {
         let failed = refused(&Caller::new(held), &plant, &trust);
