@@ -89,9 +89,10 @@ impl Engine {
     }
 
     /// Goes on numbering sessions where an engine that was given up stopped: a number names one session for the
-    /// process's whole life.
+    /// process's whole life. A conduit that was stopping goes on stopping.
     pub fn count_on(&mut self, given_up: &Self) {
         self.next_session = given_up.next_session;
+        self.core.draining = given_up.core.draining;
     }
 
     /// The conduit that this engine serves.

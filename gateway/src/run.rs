@@ -109,6 +109,8 @@ async fn serve(parts: Parts) -> Result<(), RunError> {
     standing.send_replace(Standing::Ready);
     started(&parts, &gateway);
     let mut health = parts.journal.health();
+    // What failed before we listened would not be told.
+    health.mark_changed();
     let mut tick = interval(seconds::LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let why = loop {
@@ -128,7 +130,7 @@ async fn serve(parts: Parts) -> Result<(), RunError> {
             _ = interrupt.recv() => {}
         }
     };
-    stop::stop(gateway, why, again).await;
+    stop::stop(gateway, why, again, (&mut seconds, &mut health)).await;
     let mut record = Record::new(Event::Stopped);
     record.note = Some(why.to_owned());
     seconds::write(&parts, record);

@@ -195,7 +195,11 @@ fn on_record(core: &mut Core, key: SessionKey, job: &mut Job, message: &Message<
         && let Some(slot) = job.slot.take()
     {
         let what = (job.message.clone(), job.frame.clone());
-        job.recorded = Some(core.trail_allowed(key, slot, job.charges.rules.iter().next().copied(), what));
+        job.recorded_denial = job.would_deny.is_some();
+        job.recorded = Some(match &job.would_deny {
+            Some(denied) => core.trail_would_deny_first(key, slot, denied, what),
+            None => core.trail_allowed(key, slot, job.charges.rules.iter().next().copied(), what),
+        });
         core.locks.take(message, job.ticket);
     }
     job.recorded.is_none_or(|seq| seq <= core.durable)
@@ -214,7 +218,9 @@ fn commit(core: &mut Core, link: &mut Link, (key, mut job): (SessionKey, Job), m
     match &job.would_deny {
         Some(denied) => {
             core.metrics.denial(denied.reason, core.mode());
-            core.trail_would_deny(key, denied, Some(job.message.clone()), job.frame.clone());
+            if !job.recorded_denial {
+                core.trail_would_deny(key, denied, Some(job.message.clone()), job.frame.clone());
+            }
         }
         None => core.metrics.allowed_now(),
     }

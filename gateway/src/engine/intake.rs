@@ -205,6 +205,7 @@ fn job_of(judged: &Judged<'_>, ticket: sluicegate_proto::half::Ticket, asked: &A
         reservation: None,
         slot: None,
         recorded: None,
+        recorded_denial: false,
         arrived: now.mono,
         not_before: None,
         peer_paid: false,

@@ -69,8 +69,10 @@ pub(super) struct Job {
     pub(super) reservation: Option<Reservation>,
     /// Room for the record of an allowed write.
     pub(super) slot: Option<Slot>,
-    /// The record that must be on disk first.
+    /// The record that must be on disk first...
     pub(super) recorded: Option<Seq>,
+    /// ...which says that it would have been refused: nothing is written a second time.
+    pub(super) recorded_denial: bool,
     /// Since when it waits for the device's turn.
     pub(super) arrived: Mono,
     /// A read over its rate waits until then, and its limits are asked again...

@@ -61,6 +61,17 @@ impl Core {
         self.write(self.denied_record(Event::WouldDeny, key, denied, message, frame));
     }
 
+    /// The same where the record must be on disk before the message leaves.
+    pub(super) fn trail_would_deny_first(
+        &self,
+        key: SessionKey,
+        slot: Slot,
+        denied: &Denied,
+        what: (Stored, Option<Box<[u8]>>),
+    ) -> Seq {
+        slot.write(self.denied_record(Event::WouldDeny, key, denied, Some(what.0), what.1))
+    }
+
     /// An allowed write leaves for the device.
     pub(super) fn trail_allowed(
         &self,

@@ -95,6 +95,11 @@ pub enum Doubt {
     Revoked,
 }
 
+/// Expired certificates that one path may have: the leaf's and those of three authorities between. Each costs one more
+/// search for a path, up to a hundred signatures, for a peer that has proved nothing yet and sends as long a chain as it
+/// likes.
+const EXPIRED_MOST: usize = 4;
+
 impl Authority {
     /// `chain`: end entity first, then what the peer sent beside it.
     ///
@@ -110,8 +115,8 @@ impl Authority {
         let (leaf, between) = chain.split_first().ok_or(Doubt::Missing)?;
         let leaf = EndEntityCert::try_from(leaf).map_err(Doubt::from)?;
         let mut at = now;
-        // Each turn goes back to the end of one more expired certificate of the path; a path has no more than the chain has.
-        for _ in 0..=chain.len() {
+        // Each turn goes back to the end of one more expired certificate of the path.
+        for _ in 0..=EXPIRED_MOST {
             match self.path(&leaf, between, use_, as_unix_time(at)) {
                 Ok(()) => return self.fresh(now, tolerance.stale),
                 Err(Doubt::Expired(end)) if end < at && tolerance.expired.covers(now, end) => at = end,

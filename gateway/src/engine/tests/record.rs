@@ -110,6 +110,19 @@ fn a_write_that_waits_for_the_disk_is_refused_under_a_new_policy_and_says_so() {
 }
 
 #[test]
+fn what_monitor_would_refuse_is_on_disk_first_too_and_once() {
+    let conduit = "mode = \"monitor\"";
+    let mut bench = Bench::new(Plan { allow: &["any read holding 0-99"], tables: DURABLE, conduit, ..Plan::default() });
+    let peer = bench.open("op-1");
+    bench.send(peer, &write(1, 40, 7));
+    assert!(bench.arrived().is_empty(), "it waits for its record");
+    bench.on_disk(10);
+    assert_eq!(bench.arrived(), [write(1, 40, 7)]);
+    assert_eq!(events(&mut bench), [Event::SessionOpened, Event::WouldDeny], "nobody allowed it");
+    assert_eq!(bench.verdicts(), [0, 0, 1]);
+}
+
+#[test]
 fn two_steps_that_wait_for_the_disk_are_not_judged_against_the_same_value() {
     let mut bench = Bench::new(Plan { allow: RULES, tables: DURABLE, ..Plan::default() });
     let [one, two] = ["op-1", "op-2"].map(|name| bench.open(name));

@@ -61,6 +61,32 @@ fn px_11_a_stale_list_closes_unless_the_conduit_says_otherwise() {
     assert_eq!(cause(FaultAction::Keep, 400 * DAY), Ok(Ok(())));
 }
 
+/// GEN-04: a chain costs as many searches as it has ends in the past, and a stranger makes them for nothing.
+#[test]
+fn gen_04_a_long_chain_of_expired_strangers_is_not_gone_back_through() {
+    let plant = Plant::new();
+    let between = |params: &mut CertificateParams| {
+        params.distinguished_name.push(rcgen::DnType::CommonName, "between");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    };
+    let mut chain: Vec<_> = (2000..2020)
+        .rev()
+        .map(|year| {
+            let expired = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            plant.odd("rogue", |params| (between(params), expired(params)).1).chain[0].clone()
+        })
+        .collect();
+    let pem = |end| std::fs::read_to_string(plant.at(&format!("rogue/rogue.{end}"))).expect("made by `new`");
+    let key = KeyPair::from_pem(&pem("key")).expect("made by `new`");
+    let (held, pair) = sign(&Issuer::from_ca_cert_pem(&pem("crt"), key).expect("made by `new`"), between);
+    let issuer = Issuer::from_ca_cert_der(&held.chain[0], pair).expect("made here");
+    let (mut leaf, _) = sign(&issuer, |params| params.not_after = rcgen::date_time_ymd(2024, 1, 1));
+    leaf.chain.append(&mut chain);
+    let trust = plant.trust_with(|site| set(site, 0, FaultAction::Keep));
+    let failed = Caller::new(leaf).shake(&plant, &trust, 0).map(drop).expect_err("a stranger");
+    assert_eq!(failed.cause, Cause::CertificateExpired, "nobody looked whether an older one leads anywhere");
+}
+
 #[test]
 fn revocation_always_cuts() {
     let plant = Plant::new();
