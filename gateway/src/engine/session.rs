@@ -90,7 +90,8 @@ pub(super) struct Job {
 /// Room that must be free towards the peer before one more message is read: every pending answer and one refusal of the
 /// largest frame there is (Modbus: 260 bytes).
 const ANSWER_ROOM: usize = 512;
-/// Bytes that may wait for a slow peer (PX-05: at most 64 KiB a direction).
+/// Bytes that may wait for a slow peer (PX-05: at most 64 KiB a direction; more only where `pending` is over 60, so that
+/// every answer owed always finds room).
 const OUT_LIMIT: usize = 64 * 1024;
 /// Reads over their rate are delayed up to this long, then answered 06 (language.md section 3).
 pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(250);
@@ -110,7 +111,7 @@ impl Session {
             half,
             spill: Vec::new(),
             at_least: 1,
-            out: Out::new(OUT_LIMIT),
+            out: Out::new(OUT_LIMIT.max((usize::from(conduit.pending) + 4).saturating_mul(2 * ANSWER_ROOM))),
             link,
             queue: VecDeque::new(),
             slowed: VecDeque::new(),
@@ -130,7 +131,7 @@ impl Session {
     pub(super) fn has_room(&self) -> bool {
         let owed = (self.half.pending() + 2).saturating_mul(ANSWER_ROOM);
         let slots = self.held_back.is_none_or(|most| self.half.pending() < most);
-        slots && self.half.has_room() && self.out.room() > owed.min(OUT_LIMIT / 2)
+        slots && self.half.has_room() && self.out.room() > owed
     }
 
     pub(super) fn wants_bytes(&self) -> bool {
