@@ -7,7 +7,6 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet, VecDeque},
-    path::Path,
     rc::Rc,
     sync::Arc,
 };
@@ -18,6 +17,13 @@ use sluicegate_proto::{
     time::{Mono, Now, ScheduleSet},
     vocab::Cause,
 };
+
+mod driver;
+mod obey;
+mod site;
+
+pub(super) use site::load;
+use site::site;
 
 use super::wire::{brief, frames, show};
 use crate::{
@@ -304,42 +310,6 @@ impl Bench {
         self.settle();
     }
 
-    fn obey(&mut self, adu: &[u8]) -> Vec<u8> {
-        let word = |at: usize| u16::from_be_bytes([adu[at], adu[at + 1]]);
-        let (id, function) = (word(0), adu[7]);
-        let mut pdu = vec![function];
-        match function {
-            1 | 2 => {
-                let mut bytes = vec![0u8; usize::from(word(10)).div_ceil(8)];
-                for bit in 0..word(10) {
-                    let on = self.memory.get(&(function, word(8) + bit)).is_some_and(|value| *value != 0);
-                    bytes[usize::from(bit / 8)] |= u8::from(on) << (bit % 8);
-                }
-                pdu.push(u8::try_from(bytes.len()).expect("few"));
-                pdu.extend(bytes);
-            }
-            3 | 4 => {
-                pdu.push(u8::try_from(2 * word(10)).expect("few"));
-                for address in word(8)..word(8) + word(10) {
-                    pdu.extend(self.memory.get(&(function, address)).copied().unwrap_or(0).to_be_bytes());
-                }
-            }
-            5 | 6 => {
-                let object = if function == 5 { 1 } else { 3 };
-                self.memory.insert((object, word(8)), word(10));
-                pdu.extend(&adu[8..12]);
-            }
-            16 => {
-                for (address, pair) in (word(8)..).zip(adu[13..].chunks(2)) {
-                    self.memory.insert((3, address), u16::from_be_bytes([pair[0], pair[1]]));
-                }
-                pdu.extend(&adu[8..12]);
-            }
-            other => panic!("function {other} reached the device"),
-        }
-        super::wire::frame(id, &pdu)
-    }
-
     // Time.
 
     /// Time passes, as the driver's timer has it.
@@ -412,156 +382,7 @@ impl Bench {
     pub(super) fn verdicts(&self) -> [u64; 3] {
         ["allowed", "denied", "would_deny"].map(|verdict| self.count("requests_total", &[verdict]))
     }
-
-    // The driver.
-
-    /// Until nothing moves.
-    pub(super) fn settle(&mut self) {
-        for _ in 0..100_000 {
-            for wake in self.engine.take_wakes() {
-                match wake {
-                    Wake::Session(key) => _ = self.due_sessions.insert(key),
-                    Wake::Link(key) => _ = self.due_links.insert(key),
-                    Wake::Timer => self.armed = self.engine.deadline(),
-                }
-            }
-            self.engine.check_invariants();
-            if !self.undrained {
-                self.take_records();
-            }
-            if let Some(link) = self.due_links.pop_first() {
-                self.serve_link(link);
-            } else if let Some(session) = self.due_sessions.pop_first() {
-                self.serve_session(session);
-            } else if !self.obedient || self.arrived.is_empty() {
-                return;
-            } else {
-                self.answer_oldest();
-            }
-        }
-        panic!("the engine does not come to rest");
-    }
-
-    fn serve_link(&mut self, key: LinkKey) {
-        let now = self.now();
-        match self.engine.link_want(key) {
-            LinkWant::Rest => {}
-            LinkWant::Dial if self.live.contains(&key) => {}
-            LinkWant::Dial => {
-                self.dials += 1;
-                match self.dial {
-                    Dial::Answers => {
-                        self.live.insert(key);
-                        self.engine.link_up(key, now);
-                        self.due_links.insert(key);
-                    }
-                    Dial::Refuses => self.engine.link_down(key, now),
-                    Dial::Hangs => {}
-                }
-            }
-            LinkWant::Pump => self.pump(key),
-            // A task without a connection just ends; the others say that theirs is closed.
-            LinkWant::Close | LinkWant::Gone => {
-                if self.live.remove(&key) {
-                    self.engine.link_down(key, now);
-                }
-            }
-        }
-    }
-
-    fn pump(&mut self, key: LinkKey) {
-        let Some(out) = self.engine.to_device(key) else { return };
-        if !self.device_reads || out.is_empty() {
-            return;
-        }
-        let bytes = out.as_slice().to_vec();
-        out.consume(bytes.len());
-        self.arrived.push((key, bytes.clone()));
-        self.engine.device_flushed(key, bytes.len(), self.now());
-        self.due_links.insert(key);
-    }
-
-    fn serve_session(&mut self, key: SessionKey) {
-        let now = self.now();
-        let Some(out) = self.engine.to_peer(key) else { return };
-        let bytes = out.as_slice().to_vec();
-        out.consume(bytes.len());
-        let socket = self.sockets.get_mut(&key).expect("a session");
-        socket.received.extend(&bytes);
-        if !bytes.is_empty() {
-            self.engine.peer_flushed(key, bytes.len(), now);
-        }
-        if let Some(cause) = self.engine.ended(key) {
-            self.ended.insert(key, cause);
-            self.engine.forget(key);
-            return;
-        }
-        if !self.engine.wants_peer_bytes(key) {
-            return;
-        }
-        if !socket.unread.is_empty() {
-            let some: Vec<u8> = socket.unread.drain(..socket.unread.len().min(SCRATCH)).collect();
-            self.engine.peer_bytes(key, &some, now);
-            self.due_sessions.insert(key);
-        } else if socket.fin && !socket.fin_seen {
-            socket.fin_seen = true;
-            self.engine.peer_eof(key, false, now);
-            self.due_sessions.insert(key);
-        }
-    }
 }
 
 /// What one read of the driver brings.
 pub(super) const SCRATCH: usize = 52 * 1024;
-
-fn site(plan: Plan<'_>) -> Site {
-    let Plan { conduit, limits, modbus, tables, .. } = plan;
-    let list = |rules: &[&str]| rules.iter().map(|rule| format!("{rule:?},")).collect::<String>();
-    let (allow, deny) = (list(plan.allow), list(plan.deny));
-    let people: String = ["op-1", "op-2", "view-1"]
-        .into_iter()
-        .zip(["operator", "operator", "viewer"])
-        .zip(1..)
-        .map(|((name, role), n)| {
-            format!("[identities.{name}]\nzone = \"upper\"\nmatch = {{ source = \"127.0.0.{n}/32\" }}\nroles = [\"{role}\"]\n")
-        })
-        .collect();
-    let text = format!(
-        r#"
-schema = 1
-[site]
-name = "bench"
-[zones.upper]
-level = 3
-[zones.lower]
-level = 1
-{people}
-[roles.operator]
-[roles.viewer]
-[listeners.ot]
-zone = "upper"
-bind = "127.0.0.1:0"
-transport = "tcp"
-allow_plaintext = true
-[conduits.cell]
-from = "upper"
-to = "lower"
-listener = "ot"
-upstream = "127.0.0.1:1"
-protocol = "modbus"
-{conduit}
-[conduits.cell.limits]
-{limits}
-[conduits.cell.modbus]
-units = [1]
-{modbus}
-allow = [{allow}]
-deny = [{deny}]
-{tables}
-"#
-    );
-    match sluicegate_config::load_str(&text, Path::new(".")) {
-        Ok(loaded) => loaded.site,
-        Err(findings) => panic!("{}", findings.iter().map(|one| one.render(false)).collect::<String>()),
-    }
-}

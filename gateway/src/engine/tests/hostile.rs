@@ -1,6 +1,6 @@
 //! What can a peer or a device do to its conduit that the rules do not speak of?
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sluicegate_config::plan::{ConduitId, Site};
 use sluicegate_proto::{
@@ -64,10 +64,7 @@ units = [1]
 allow = [{allow}]
 "#
         );
-        let site = match sluicegate_config::load_str(&text, Path::new(".")) {
-            Ok(loaded) => Arc::new(loaded.site),
-            Err(findings) => panic!("{}", findings.iter().map(|one| one.render(false)).collect::<String>()),
-        };
+        let site = Arc::new(super::bench::load(&text));
         let (journal, memory) = Journal::memory(100_000);
         let plan = &site.conduits[0];
         let engine = Engine::new(Setup {
