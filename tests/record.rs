@@ -15,6 +15,7 @@ const SEVEN: [u8; 4] = [3, 2, 0, 7];
 /// Every family of the metrics' list that this gateway has something to say about.
 const FAMILIES: &[&str] = &[
     "requests_total",
+    "requests_by_class_total",
     "denials_total",
     "responses_total",
     "device_exceptions_total",
@@ -73,6 +74,8 @@ fn a_live_scrape_is_whole_and_counts_right() {
         ("requests_total{conduit=\"pump\",function=\"3\",protocol=\"modbus\",verdict=\"allowed\"}", 2),
         ("requests_total{conduit=\"pump\",function=\"6\",protocol=\"modbus\",verdict=\"allowed\"}", 1),
         ("requests_total{conduit=\"pump\",function=\"6\",protocol=\"modbus\",verdict=\"denied\"}", 1),
+        ("requests_by_class_total{class=\"read\",conduit=\"pump\",verdict=\"allowed\"}", 2),
+        ("requests_by_class_total{class=\"write\",conduit=\"pump\",verdict=\"denied\"}", 1),
         ("denials_total{conduit=\"pump\",mode=\"enforce\",reason=\"address_not_allowed\"}", 1),
         ("responses_total{conduit=\"pump\",outcome=\"ok\",protocol=\"modbus\"}", 3),
         ("sessions{conduit=\"pump\",kind=\"machine\"}", 1),

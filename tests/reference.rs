@@ -7,7 +7,10 @@ use std::fmt::Write;
 use clap::{Arg, Command, CommandFactory};
 use sluicegate::{
     cli::Cli,
-    observe::series::{Kind, PREFIX, SERIES},
+    observe::{
+        metrics::Limit,
+        series::{Kind, PREFIX, SERIES},
+    },
 };
 use sluicegate_proto::{
     protocol::Protocol,
@@ -35,6 +38,17 @@ fn the_reference_is_what_the_tables_say() {
     );
 }
 
+#[test]
+fn every_reason_cause_and_limit_says_what_it_means() {
+    let reasons = Reason::ALL.iter().map(|one| (one.as_str(), one.says()));
+    let causes = Cause::ALL.iter().map(|one| (one.as_str(), one.says()));
+    let limits = Limit::ALL.iter().map(|one| (one.as_str(), one.says()));
+    for (word, says) in reasons.chain(causes).chain(limits) {
+        assert!(says.len() > 10 && says.ends_with('.'), "{word}: {says:?}");
+        assert!(!says.contains("  ") && !says.contains('|'), "{word}: {says:?} stands in a table");
+    }
+}
+
 fn page() -> String {
     let mut page = String::from(
         "# Reference\n\nMade from the program's own tables; a test holds it against them. What each thing is for stands in\n\
@@ -45,7 +59,10 @@ fn page() -> String {
         sentences(&mut page, *protocol);
         refusals(&mut page, *protocol);
     }
-    words(&mut page, "Causes", "Why a session ended, in metrics and audit.", Cause::ALL);
+    let causes: Vec<_> = Cause::ALL.iter().map(|one| (one.as_str(), one.says())).collect();
+    meanings(&mut page, "Causes", "Why a session ended, in metrics and audit.", &causes);
+    let limits: Vec<_> = Limit::ALL.iter().map(|one| (one.as_str(), one.says())).collect();
+    meanings(&mut page, "Limits", "What `sluicegate_limited_total` counts.", &limits);
     words(&mut page, "Verdicts", "", VerdictWord::ALL);
     words(&mut page, "Modes", "", Mode::ALL);
     words(&mut page, "Answers to a refused message (`on_deny`)", "", OnDeny::ALL);
@@ -147,10 +164,10 @@ fn index(object: &ObjectSpec) -> String {
 
 fn refusals(page: &mut String, protocol: Protocol) {
     let _ = writeln!(page, "\n## Reasons, and what {protocol} answers\n");
-    table(page, &["reason", "answer"]);
+    table(page, &["reason", "answer", "means"]);
     for reason in Reason::ALL {
         let answer = protocol.answer(*reason).map_or_else(|| "none".to_owned(), |code| format!("exception {code:02X}"));
-        let _ = writeln!(page, "| `{reason}` | {answer} |");
+        let _ = writeln!(page, "| `{reason}` | {answer} | {} |", reason.says());
     }
 }
 
@@ -158,6 +175,15 @@ fn words<T: std::fmt::Display>(page: &mut String, title: &str, says: &str, all: 
     let list: Vec<_> = all.iter().map(|one| format!("`{one}`")).collect();
     let says = if says.is_empty() { String::new() } else { format!("{says}\n\n") };
     let _ = writeln!(page, "\n## {title}\n\n{says}{}", list.join(" "));
+}
+
+/// A closed list whose words need a sentence each.
+fn meanings(page: &mut String, title: &str, says: &str, all: &[(&str, &str)]) {
+    let _ = writeln!(page, "\n## {title}\n\n{says}\n");
+    table(page, &["word", "means"]);
+    for (word, means) in all {
+        let _ = writeln!(page, "| `{word}` | {means} |");
+    }
 }
 
 fn metrics(page: &mut String) {

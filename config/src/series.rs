@@ -3,7 +3,7 @@
 //! ```text
 //! series = 20
 //!        + 11 a listener + 1 a certificate + 1 an authority with a CRL
-//!        + a conduit: 3 (functions + 1) + 3 reasons + causes + rules + 79
+//!        + a conduit: 3 (functions + 1) + 3 classes + 3 reasons + causes + rules + 79
 //! ```
 //! The gateway's own table of series is tested against this.
 
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sluicegate_proto::{
     policy::Plan,
     sentence::{Index, Sentence},
-    vocab::{Cause, Mode, Reason, VerdictWord},
+    vocab::{Cause, Class, Mode, Reason, VerdictWord},
 };
 
 use crate::plan::{Conduit, Site};
@@ -41,6 +41,7 @@ fn of_conduit(conduit: &Conduit) -> usize {
     CONDUIT
         + HISTOGRAMS
         + functions * VerdictWord::ALL.len()
+        + Class::ALL.len() * VerdictWord::ALL.len()
         + Reason::ALL.len() * Mode::ALL.len()
         + Cause::ALL.len()
         + Mode::ALL.len()

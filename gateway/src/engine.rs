@@ -27,6 +27,7 @@ mod answer;
 mod core;
 mod dispatch;
 mod intake;
+mod kind;
 mod limits;
 mod link;
 mod locks;

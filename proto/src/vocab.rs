@@ -1,12 +1,13 @@
 //! Which closed vocabularies do metrics, audit, logs and sentences share?
 
 /// Declares a closed vocabulary: an enum, and the word that each of its values is in config, metrics, audit and logs.
+/// A value's doc comment is also its sentence in the reference.
 #[macro_export]
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $says:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vmeta])* #[doc = concat!("`", $word, "`")] $variant),+ }
+        pub enum $name { $($(#[doc = $says])* #[doc = concat!("`", $word, "`")] $variant),+ }
 
         impl $name {
             /// Every value, in the order of the documentation.
@@ -15,6 +16,11 @@ macro_rules! words {
             /// The word in config, metrics, audit and logs.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
+            }
+
+            /// What it means, in one sentence for people; empty where the word says it all.
+            pub fn says(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($says),*)),+ }.trim_ascii()
             }
 
             /// The value that a word names.
@@ -69,19 +75,71 @@ crate::words! {
 crate::words! {
     /// Why a message was refused (language.md section 3; closed).
     Reason {
-        FunctionNotAllowed = "function_not_allowed", AddressNotAllowed = "address_not_allowed",
-        ValueNotAllowed = "value_not_allowed", StepNotAllowed = "step_not_allowed",
-        ConditionNotMet = "condition_not_met", UnitNotAllowed = "unit_not_allowed",
-        DirectionNotAllowed = "direction_not_allowed", IdentityUnknown = "identity_unknown",
-        IdentityNotAllowed = "identity_not_allowed", SourceNotAllowed = "source_not_allowed",
-        NoGrant = "no_grant", GrantExpired = "grant_expired", GrantRevoked = "grant_revoked",
-        OutsideSchedule = "outside_schedule", RateLimited = "rate_limited", ScanLimited = "scan_limited",
-        Malformed = "malformed", LengthMismatch = "length_mismatch", NotCanonical = "not_canonical",
-        UnknownProtocol = "unknown_protocol", UnsolicitedResponse = "unsolicited_response",
-        ResponseMismatch = "response_mismatch", DuplicateId = "duplicate_id", RequestTimeout = "request_timeout",
-        FrameTimeout = "frame_timeout", TooManyPending = "too_many_pending", KillSwitch = "kill_switch",
-        Island = "island", SessionLimit = "session_limit", SessionConflict = "session_conflict",
-        UpstreamUnavailable = "upstream_unavailable", PolicyChanged = "policy_changed",
+        /// No rule of the conduit, for anyone, admits this class and function.
+        FunctionNotAllowed = "function_not_allowed",
+        /// The rules for this peer do not cover all of its points, or a deny rule holds one of them.
+        AddressNotAllowed = "address_not_allowed",
+        /// A value is outside what the rules allow, or outside what the protocol allows.
+        ValueNotAllowed = "value_not_allowed",
+        /// The change against what the device holds is larger than the rule's `step`, or what it holds is unknown.
+        StepNotAllowed = "step_not_allowed",
+        /// A rule's `when` does not hold, or what it asks for is unknown.
+        ConditionNotMet = "condition_not_met",
+        /// The unit is not one of the conduit's, or no rule names it for this peer.
+        UnitNotAllowed = "unit_not_allowed",
+        /// A message that only the other side may send.
+        DirectionNotAllowed = "direction_not_allowed",
+        /// No `[identities]` entry matches the peer.
+        IdentityUnknown = "identity_unknown",
+        /// The peer is known, but no rule admits this class and function for it, or it may not be on this conduit.
+        IdentityNotAllowed = "identity_not_allowed",
+        /// The peer came from an address outside its zone's networks.
+        SourceNotAllowed = "source_not_allowed",
+        /// The peer needs a grant and has none.
+        NoGrant = "no_grant",
+        /// The peer's grant has run out.
+        GrantExpired = "grant_expired",
+        /// The peer's grant was taken back.
+        GrantRevoked = "grant_revoked",
+        /// A rule would admit it at another time.
+        OutsideSchedule = "outside_schedule",
+        /// It came faster than a limit, a rule's `max` or a budget allows.
+        RateLimited = "rate_limited",
+        /// The peer touched more different points than `targets` allows.
+        ScanLimited = "scan_limited",
+        /// It is no legal message of the protocol: a quantity out of bounds is answered, unreadable bytes end the session.
+        Malformed = "malformed",
+        /// Two of its lengths disagree, or a length lies; the session ends.
+        LengthMismatch = "length_mismatch",
+        /// It can be read, but not in the one form in which the gateway would write it.
+        NotCanonical = "not_canonical",
+        /// It does not begin like the conduit's protocol.
+        UnknownProtocol = "unknown_protocol",
+        /// The device sent an answer that nothing had asked for; it was dropped.
+        UnsolicitedResponse = "unsolicited_response",
+        /// The device's answer does not fit its request; it was dropped, and the peer got an error instead.
+        ResponseMismatch = "response_mismatch",
+        /// A request of this session with the same transaction id is still unanswered.
+        DuplicateId = "duplicate_id",
+        /// The device did not answer within `request_timeout`.
+        RequestTimeout = "request_timeout",
+        /// A message had begun and was not whole within `frame_timeout`.
+        FrameTimeout = "frame_timeout",
+        /// It waited longer than `queue_timeout` for the device's turn, or the peer had too many unanswered requests.
+        TooManyPending = "too_many_pending",
+        /// The kill switch holds the conduit.
+        KillSwitch = "kill_switch",
+        /// The site is cut off from the networks above it.
+        Island = "island",
+        /// The conduit has as many sessions as it may have.
+        SessionLimit = "session_limit",
+        /// Another session holds what this one asked for.
+        SessionConflict = "session_conflict",
+        /// The device cannot be reached, or its connection ended while the request was on its way.
+        UpstreamUnavailable = "upstream_unavailable",
+        /// The policy that had allowed it changed before it left.
+        PolicyChanged = "policy_changed",
+        /// The gateway could not do its own part, such as writing the record; nothing was sent.
         InternalError = "internal_error",
     }
 }
@@ -89,17 +147,72 @@ crate::words! {
 crate::words! {
     /// Why a session ended (language.md section 3; closed).
     Cause {
-        PeerClosed = "peer_closed", DeviceClosed = "device_closed", Idle = "idle",
-        HandshakeTimeout = "handshake_timeout", FrameTimeout = "frame_timeout", RequestTimeout = "request_timeout",
-        Truncated = "truncated", Malformed = "malformed", Refused = "refused", RefusalFlood = "refusal_flood",
-        SourceNotAllowed = "source_not_allowed", IdentityUnknown = "identity_unknown",
-        IdentityNotAllowed = "identity_not_allowed", CertificateMissing = "certificate_missing",
-        CertificateInvalid = "certificate_invalid", CertificateExpired = "certificate_expired",
-        CertificateRevoked = "certificate_revoked", CrlStale = "crl_stale", BrokerLost = "broker_lost",
-        ClockUnknown = "clock_unknown", PolicyChanged = "policy_changed", GrantExpired = "grant_expired",
-        GrantRevoked = "grant_revoked", Killed = "killed", KillSwitch = "kill_switch", Island = "island",
-        SessionLimit = "session_limit", SessionConflict = "session_conflict", AuditFailure = "audit_failure",
-        UpstreamUnavailable = "upstream_unavailable", TunnelLost = "tunnel_lost", Drain = "drain",
+        /// The peer ended the session, in good order.
+        PeerClosed = "peer_closed",
+        /// The device ended its connection.
+        DeviceClosed = "device_closed",
+        /// No complete message in either direction for `idle_timeout`.
+        Idle = "idle",
+        /// The TLS handshake was not done within `handshake_timeout`.
+        HandshakeTimeout = "handshake_timeout",
+        /// A message had begun and was not whole within `frame_timeout`.
+        FrameTimeout = "frame_timeout",
+        /// The device did not answer in time.
+        RequestTimeout = "request_timeout",
+        /// The connection was cut: it ended in the middle of a message, or without TLS' own goodbye.
+        Truncated = "truncated",
+        /// The peer's bytes were no message of the protocol.
+        Malformed = "malformed",
+        /// A message was refused where `on_deny` is `close`; or the peer was turned away: too many
+        /// connections at once, or a TLS that does not fit.
+        Refused = "refused",
+        /// More messages were refused than `refusals` allows, and `on_refusal_flood` is `sever`.
+        RefusalFlood = "refusal_flood",
+        /// The peer came from an address outside its zone's networks.
+        SourceNotAllowed = "source_not_allowed",
+        /// No `[identities]` entry matches the peer.
+        IdentityUnknown = "identity_unknown",
+        /// The peer is known, but may not be on this conduit.
+        IdentityNotAllowed = "identity_not_allowed",
+        /// The peer showed no certificate.
+        CertificateMissing = "certificate_missing",
+        /// The peer's certificate is of no trusted authority, is broken, or names what its authority may not vouch for.
+        CertificateInvalid = "certificate_invalid",
+        /// A certificate has ended: the peer's, or one of ours.
+        CertificateExpired = "certificate_expired",
+        /// The peer's certificate was taken back.
+        CertificateRevoked = "certificate_revoked",
+        /// The revocation list of the peer's authority is past its next update.
+        CrlStale = "crl_stale",
+        /// The broker is gone.
+        BrokerLost = "broker_lost",
+        /// The gateway's clock is before what it knows to be past.
+        ClockUnknown = "clock_unknown",
+        /// The policy in force no longer has a place for the session.
+        PolicyChanged = "policy_changed",
+        /// The peer's grant has run out.
+        GrantExpired = "grant_expired",
+        /// The peer's grant was taken back.
+        GrantRevoked = "grant_revoked",
+        /// An administrator ended it.
+        Killed = "killed",
+        /// The kill switch holds the conduit.
+        KillSwitch = "kill_switch",
+        /// The site is cut off from the networks above it.
+        Island = "island",
+        /// The conduit has as many sessions as it may have.
+        SessionLimit = "session_limit",
+        /// Another session holds what this one asked for.
+        SessionConflict = "session_conflict",
+        /// Its records cannot be written, and `audit_full` says `close` or `refuse-new`.
+        AuditFailure = "audit_failure",
+        /// The device cannot be reached.
+        UpstreamUnavailable = "upstream_unavailable",
+        /// The tunnel that carried it is gone.
+        TunnelLost = "tunnel_lost",
+        /// The gateway is stopping, and nothing of the session was pending.
+        Drain = "drain",
+        /// A bug of ours: a task of the conduit panicked, or its answers found no room.
         InternalError = "internal_error",
     }
 }

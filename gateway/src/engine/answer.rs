@@ -117,7 +117,10 @@ pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
             core.refuse_queued(key, Reason::UpstreamUnavailable, now);
         }
         // One that takes connections and hangs up without a word is not dialled for every request.
-        State::Up if !link.answered => link.dial_failed(now.mono),
+        State::Up if !link.answered => {
+            link.dial_failed(now.mono);
+            core.metrics.upstream_connect_failed();
+        }
         State::Up | State::Rest | State::Closing | State::Retired => {}
     }
     core.ready.insert(key);

@@ -240,9 +240,9 @@ impl Core {
     /// Refuses an accepted message that has not left: counts it, records it, answers it in its turn.
     pub(super) fn refuse_job(&mut self, key: SessionKey, mut job: Job, denied: &Denied, now: Now) {
         let (ticket, message, frame) = (job.ticket, job.message.clone(), job.frame.take());
-        let function = message.message().map_or(0, |message| message.function());
+        let kind = job.kind;
         self.discard(job);
-        self.count_denied(denied, function);
+        self.count_denied(denied, kind);
         self.trail_denied(key, denied, Some(message), frame);
         self.answer_refusal(key, ticket, denied, now);
     }

@@ -211,18 +211,16 @@ fn commit(core: &mut Core, link: &mut Link, (key, mut job): (SessionKey, Job), m
         core.budgets.commit(reservation, now.mono);
     }
     let word = if job.would_deny.is_some() { VerdictWord::WouldDeny } else { VerdictWord::Allowed };
-    core.metrics.request(message.function(), word);
+    core.count(job.kind, word);
+    core.metrics.allowed_now();
     for rule in job.charges.rules.iter() {
         core.metrics.rule_hit(*rule);
     }
-    match &job.would_deny {
-        Some(denied) => {
-            core.metrics.denial(denied.reason, core.mode());
-            if !job.recorded_denial {
-                core.trail_would_deny(key, denied, Some(job.message.clone()), job.frame.clone());
-            }
+    if let Some(denied) = &job.would_deny {
+        core.metrics.denial(denied.reason, core.mode());
+        if !job.recorded_denial {
+            core.trail_would_deny(key, denied, Some(job.message.clone()), job.frame.clone());
         }
-        None => core.metrics.allowed_now(),
     }
     if let Some(slot) = job.slot.take()
         && job.would_deny.is_none()

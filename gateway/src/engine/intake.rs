@@ -10,13 +10,13 @@ use sluicegate_proto::{
     policy::{Charges, Denied, Verdict},
     protocol::Message,
     time::Now,
-    vocab::{Cause, Class, Mode, OnDeny, Reason},
+    vocab::{Cause, Mode, OnDeny, Reason},
 };
 
 use super::{
     SessionKey, Wake,
     core::Core,
-    limits::Toll,
+    kind::Kind,
     pace,
     session::{Job, LONGEST_DELAY, Session},
 };
@@ -110,7 +110,7 @@ fn messages(core: &mut Core, key: SessionKey, input: &[u8], now: Now) -> (usize,
 fn broken(core: &mut Core, key: SessionKey, rest: &[u8], (cause, reason): (Cause, Option<Reason>), now: Now) {
     if let Some(reason) = reason {
         let denied = Denied::because(reason);
-        core.count_denied(&denied, 0);
+        core.count_denied(&denied, Kind::default());
         let shown = rest.len().min(LONGEST_FRAME);
         core.trail_denied(key, &denied, None, Some(rest[..shown].into()));
     }
@@ -125,7 +125,8 @@ fn message(core: &mut Core, key: SessionKey, asked: &Asked<'_>, now: Now) -> Con
     let message = match asked.body {
         Body::Message(message) => message,
         Body::Illegal { reason, function, .. } => {
-            return refuse(core, key, asked, &Denied::because(reason), function, now);
+            let kind = Kind::of_function(core.conduit().protocol, function);
+            return refuse(core, key, asked, &Denied::because(reason), kind, now);
         }
     };
     let kind = Kind::of(&message);
@@ -134,7 +135,7 @@ fn message(core: &mut Core, key: SessionKey, asked: &Asked<'_>, now: Now) -> Con
         Verdict::Allow(charges) => (charges, None),
         Verdict::Ask(_) => (Charges::default(), None),
         Verdict::Deny(denied) if core.mode() == Mode::Enforce || denied.by_deny_rule => {
-            return refuse(core, key, asked, &denied, message.function(), now);
+            return refuse(core, key, asked, &denied, kind, now);
         }
         Verdict::Deny(denied) => (Charges::default(), Some(denied)),
     };
@@ -155,7 +156,7 @@ struct Judged<'b> {
 
 /// Limits, rule budget, journal slot, pending slot: then it is queued.
 fn admit(core: &mut Core, key: SessionKey, asked: &Asked<'_>, mut judged: Judged<'_>, now: Now) {
-    let function = judged.message.function();
+    let kind = judged.kind;
     let mut delay = None;
     if !judged.charges.always {
         match limits(core, key, &judged, now) {
@@ -163,15 +164,15 @@ fn admit(core: &mut Core, key: SessionKey, asked: &Asked<'_>, mut judged: Judged
             Gate::Wait(until, limit) => delay = Some((until, limit)),
             Gate::WouldShut(denied) => judged.would_deny = judged.would_deny.or(Some(denied)),
             Gate::Shut(denied) => {
-                let _taken = refuse(core, key, asked, &denied, function, now);
+                let _taken = refuse(core, key, asked, &denied, kind, now);
                 return;
             }
         }
     }
-    let slot = match record_room(core, judged.kind) {
+    let slot = match record_room(core, kind) {
         Ok(slot) => slot,
         Err(()) => {
-            let _taken = refuse(core, key, asked, &denied_as(Reason::InternalError, judged.kind), function, now);
+            let _taken = refuse(core, key, asked, &denied_as(Reason::InternalError, kind), kind, now);
             core.end(key, Cause::AuditFailure, now);
             return;
         }
@@ -180,7 +181,7 @@ fn admit(core: &mut Core, key: SessionKey, asked: &Asked<'_>, mut judged: Judged
     let Some(session) = core.sessions.get_mut(&key) else { return };
     session.active = now.mono;
     if let Err(reason) = session.half.accept(asked, ticket) {
-        let _taken = refuse(core, key, asked, &denied_as(reason, judged.kind), function, now);
+        let _taken = refuse(core, key, asked, &denied_as(reason, kind), kind, now);
         return;
     }
     let mut job = job_of(&judged, ticket, asked, now);
@@ -261,13 +262,13 @@ fn refuse(
     key: SessionKey,
     asked: &Asked<'_>,
     denied: &Denied,
-    function: u16,
+    kind: Kind,
     now: Now,
 ) -> ControlFlow<()> {
     if !ordinary_slot(core, key) {
         return hold_back(core, key);
     }
-    core.count_denied(denied, function);
+    core.count_denied(denied, kind);
     let stored = match &asked.body {
         Body::Message(message) => Some(message.store()),
         Body::Illegal { .. } => None,
@@ -340,45 +341,6 @@ fn hold_back(core: &mut Core, key: SessionKey) -> ControlFlow<()> {
 /// A refusal that no rule made, for a message of this kind.
 pub(super) fn denied_as(reason: Reason, kind: Kind) -> Denied {
     Denied { is_read: kind.is_read, ..Denied::because(reason) }
-}
-
-/// What a message is, all deeds together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kind {
-    /// Every deed reads.
-    pub(super) is_read: bool,
-    /// Some deed writes.
-    pub(super) is_write: bool,
-    /// Some deed controls.
-    pub(super) is_control: bool,
-    /// Some deed changes what the device does in another way.
-    pub(super) is_program: bool,
-}
-
-impl Kind {
-    pub(super) fn of(message: &Message<'_>) -> Self {
-        let mut kind = Self { is_read: true, ..Self::default() };
-        let _all: ControlFlow<()> = message.deeds(&mut |deed| {
-            match deed.class {
-                Class::Write => kind.is_write = true,
-                Class::Control => kind.is_control = true,
-                Class::Program => kind.is_program = true,
-                Class::Read | Class::Diagnose | Class::Identify | Class::Report | Class::Browse | Class::Subscribe => {}
-            }
-            kind.is_read &= deed.class == Class::Read;
-            ControlFlow::Continue(())
-        });
-        kind
-    }
-
-    /// Whether its passing is put on record.
-    pub(super) const fn audited(self) -> bool {
-        self.is_write || self.is_control || self.is_program
-    }
-
-    pub(super) const fn toll(self, identity: u16) -> Toll {
-        Toll { identity, is_write: self.is_write, is_control: self.is_control, peer_paid: false }
-    }
 }
 
 impl Core {

@@ -13,7 +13,7 @@ use sluicegate_proto::{
     vocab::Cause,
 };
 
-use super::{LinkKey, core::Core, intake::Kind};
+use super::{LinkKey, core::Core, kind::Kind};
 use crate::{
     observe::{
         journal::{Seq, Slot},

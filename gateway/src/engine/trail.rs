@@ -8,7 +8,7 @@ use sluicegate_proto::{
     vocab::{Cause, Reason, VerdictWord},
 };
 
-use super::{SessionKey, core::Core, link::OwnRead};
+use super::{SessionKey, core::Core, kind::Kind, link::OwnRead};
 use crate::{
     observe::{
         journal::{JournalFull, Seq, Slot},
@@ -102,13 +102,21 @@ impl Core {
     }
 
     /// Counts a refusal: exactly once a message, whatever the stage at which it fell.
-    pub(super) fn count_denied(&self, denied: &Denied, function: u16) {
+    pub(super) fn count_denied(&self, denied: &Denied, kind: Kind) {
         // The conduit's own limits name no rule.
         if denied.reason == Reason::RateLimited && denied.rule.is_some() {
             self.metrics.limited(Limit::RuleBudget, false);
         }
         self.metrics.denial(denied.reason, self.mode());
-        self.metrics.request(function, VerdictWord::Denied);
+        self.count(kind, VerdictWord::Denied);
+    }
+
+    /// Counts a message by its function and by its class.
+    pub(super) fn count(&self, kind: Kind, verdict: VerdictWord) {
+        self.metrics.request(kind.function, verdict);
+        if let Some(class) = kind.class {
+            self.metrics.class(class, verdict);
+        }
     }
 
     pub(super) fn audit_slot(&self) -> Result<Slot, JournalFull> {

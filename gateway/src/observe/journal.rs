@@ -205,6 +205,14 @@ impl Shared {
         let Some(last) = batch.last() else { return };
         self.release(batch.iter().filter(|one| one.slotted).count());
         self.durable.send_replace(last.seq);
+        self.tell_backlog(&self.queue());
+    }
+
+    /// The gauge counts every record that is not on disk, those in the thread's hands included: it must also move while
+    /// the disk hangs in a call.
+    fn tell_backlog(&self, queue: &Queue) {
+        let left = queue.next.0.saturating_sub(1).saturating_sub(self.durable.borrow().0);
+        self.metrics.backlog.set(i64::try_from(left).unwrap_or(i64::MAX));
     }
 
     /// No more records are waited for; by `latest` the thread must have ended.
@@ -265,6 +273,7 @@ impl Shared {
         queue.next = Seq(seq.0.saturating_add(1));
         // Under the lock, so that times never run against numbers unless the clock itself does.
         queue.waiting.push_back(Queued { seq, at: SystemTime::now(), record, slotted });
+        self.tell_backlog(&queue);
         drop(queue);
         self.filled.notify_one();
         seq
@@ -324,6 +333,21 @@ mod tests {
         let both = [journal.reserve(), journal.reserve()];
         assert!(both.iter().all(Result::is_ok));
         assert!(journal.reserve().is_err());
+    }
+
+    /// The disk may hang in a call: what waits is counted by whoever writes.
+    #[test]
+    fn the_backlog_counts_what_is_not_on_disk_though_the_thread_does_not_move() {
+        let shared = Shared::new(8, Seq(5), AuditMetrics::detached());
+        let journal = Journal::of(Arc::clone(&shared));
+        for left in 1..=3 {
+            journal.reserve().expect("room").write(denied());
+            assert_eq!(shared.metrics.backlog.get(), left);
+        }
+        let (batch, _) = shared.take(2, Duration::ZERO);
+        assert_eq!(shared.metrics.backlog.get(), 3, "in the thread's hands is not on disk");
+        shared.settled(&batch);
+        assert_eq!(shared.metrics.backlog.get(), 1);
     }
 
     #[test]

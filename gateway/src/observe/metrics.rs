@@ -15,7 +15,7 @@ use std::{
 use prometheus::{Histogram, IntCounter, IntGauge};
 use sluicegate_proto::{
     policy::RuleIx,
-    vocab::{Cause, Mode, Reason, VerdictWord},
+    vocab::{Cause, Class, Mode, Reason, VerdictWord},
 };
 
 use super::{
@@ -27,8 +27,23 @@ sluicegate_proto::words! {
     /// Which limit, as `limited_total` counts it. `rule_budget` is `max` and `spends`; each other is the key of the
     /// same name.
     Limit {
-        Requests = "requests", PeerRequests = "peer_requests", Writes = "writes", Control = "control",
-        Connections = "connections", Bytes = "bytes", Refusals = "refusals", Targets = "targets",
+        /// Messages of the whole conduit.
+        Requests = "requests",
+        /// Messages of one identity.
+        PeerRequests = "peer_requests",
+        /// Messages that write.
+        Writes = "writes",
+        /// Messages that control.
+        Control = "control",
+        /// New connections, before any handshake is paid for.
+        Connections = "connections",
+        /// Bytes that peers send; too many are read later, never lost.
+        Bytes = "bytes",
+        /// Refused messages of one identity: past it `on_refusal_flood` says what follows.
+        Refusals = "refusals",
+        /// Different points that one identity touches: a scan.
+        Targets = "targets",
+        /// A rule's own `max`, or the budget that it spends.
         RuleBudget = "rule_budget",
     }
 }
@@ -83,6 +98,8 @@ pub struct ConduitMetrics {
     /// (function code, by verdict), sorted; functions are few.
     requests: Vec<(u16, Vec<IntCounter>)>,
     requests_other: Vec<IntCounter>,
+    /// By class, then verdict.
+    classes: Vec<Vec<IntCounter>>,
     /// By reason, then mode.
     denials: Vec<Vec<IntCounter>>,
     responses: Vec<IntCounter>,
@@ -137,6 +154,11 @@ impl ConduitMetrics {
         Self {
             requests: conduit.functions.iter().map(|code| (*code, verdicts(&code.to_string()))).collect(),
             requests_other: verdicts(OTHER),
+            classes: each(Class::ALL, |class| {
+                each(VerdictWord::ALL, |word| {
+                    counter("requests_by_class_total", &[name, class.as_str(), word.as_str()])
+                })
+            }),
             denials: each(Reason::ALL, |reason| {
                 each(Mode::ALL, |mode| counter("denials_total", &[name, reason.as_str(), mode.as_str()]))
             }),
@@ -166,6 +188,12 @@ impl ConduitMetrics {
         let named = self.requests.binary_search_by_key(&function, |(code, _)| *code);
         let row = named.ok().and_then(|at| self.requests.get(at)).map_or(&self.requests_other, |(_, row)| row);
         bump(row, verdict.index(), 1);
+    }
+    /// `requests_by_class_total`: by the gravest class of the message's deeds, whatever functions the policy names.
+    pub fn class(&self, class: Class, verdict: VerdictWord) {
+        if let Some(row) = self.classes.get(class.index()) {
+            bump(row, verdict.index(), 1);
+        }
     }
     pub fn denial(&self, reason: Reason, mode: Mode) {
         if let Some(row) = self.denials.get(reason.index()) {
@@ -212,6 +240,10 @@ impl ConduitMetrics {
     }
     pub fn upstream_up(&self, up: bool) {
         self.upstream_up.set(i64::from(up));
+    }
+    #[cfg(test)]
+    pub(crate) fn is_upstream_up(&self) -> bool {
+        self.upstream_up.get() == 1
     }
     pub fn upstream_connect_failed(&self) {
         self.connect_failures.inc();

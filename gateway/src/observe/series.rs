@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use sluicegate_config::plan::{Conduit, Site};
-use sluicegate_proto::vocab::{Cause, Mode, Reason, VerdictWord};
+use sluicegate_proto::vocab::{Cause, Class, Mode, Reason, VerdictWord};
 
 use super::metrics::{
     DeviceException, Direction, Limit, LimitAction, ResponseOutcome, SessionKind, TlsOutcome, TlsVersion,
@@ -42,6 +42,7 @@ pub enum Dimension {
     Conduit,
     Protocol,
     Function,
+    Class,
     Verdict,
     Reason,
     Mode,
@@ -130,6 +131,7 @@ macro_rules! table {
 /// Every series.
 pub const SERIES: &[Series] = table! {
     requests_total Counter, [Conduit, Protocol, Function, Verdict], "Messages judged, by function and verdict.";
+    requests_by_class_total Counter, [Conduit, Class, Verdict], "Messages judged, by the gravest class of their deeds.";
     denials_total Counter, [Conduit, Reason, Mode], "Messages refused, or that would have been, by reason.";
     responses_total Counter, [Conduit, Protocol, Outcome], "What became of the requests sent to the device.";
     device_exceptions_total Counter, [Conduit, Protocol, Exception], "Exceptions that the device sent itself.";
@@ -142,10 +144,10 @@ pub const SERIES: &[Series] = table! {
     sessions_opened_total Counter, [Conduit, Kind], "Sessions opened.";
     sessions_closed_total Counter, [Conduit, Cause], "Sessions ended, by cause.";
     limited_total Counter, [Conduit, Limit, Action], "Messages and peers that met a limit.";
-    upstream_up Gauge, [Conduit], "1 while the device is connected.";
-    upstream_connect_failures_total Counter, [Conduit], "Failed attempts to reach the device.";
+    upstream_up Gauge, [Conduit], "1 while the device can be reached, as far as was last tried; 0 before the first try.";
+    upstream_connect_failures_total Counter, [Conduit], "Failed attempts to reach the device, and connections that ended without one answer.";
     kill_switch_engaged Gauge, [Conduit], "1 while the kill switch holds the conduit.";
-    last_allowed_timestamp_seconds Gauge, [Conduit], "When a message last left for the device.";
+    last_allowed_timestamp_seconds Gauge, [Conduit], "When a message last left for the device; 0 before the first.";
     enforcement_mode Gauge, [Conduit, Mode], "1 for the mode in force.";
     tls_handshakes_total Counter, [Listener, TlsOutcome], "TLS handshakes, by outcome.";
     tls_negotiated_total Counter, [Listener, TlsVersion], "TLS versions agreed on.";
@@ -153,7 +155,7 @@ pub const SERIES: &[Series] = table! {
     crl_next_update_timestamp_seconds Gauge, [Authority], "When an authority's revocation list goes stale.";
     audit_records_total Counter, [], "Audit records that are safely on disk.";
     audit_last_checkpoint_timestamp_seconds Gauge, [], "When the audit trail was last signed as it stands.";
-    audit_free_bytes Gauge, [], "How much the audit trail may still grow.";
+    audit_free_bytes Gauge, [], "Bytes of records that still fit before `audit_full`.";
     audit_sink_failures_total Counter, [Sink], "Failed attempts to write audit records.";
     audit_sink_backlog_records Gauge, [Sink], "Audit records that wait to be written.";
     audit_dropped_total Counter, [Sink], "Audit records that are lost.";
@@ -163,7 +165,7 @@ pub const SERIES: &[Series] = table! {
     config_reloads_total Counter, [ReloadOutcome], "Reloads, by outcome.";
     config_info Gauge, [Hash, Schema], "The configuration in force.";
     build_info Gauge, [Version, Revision, TlsProvider], "The program.";
-    clock_synchronized Gauge, [], "1 while the clock is known to be right.";
+    clock_synchronized Gauge, [], "1 while the clock is not before what the gateway knows to be past.";
     log_messages_total Counter, [Level], "Log messages, by level.";
     task_panics_total Counter, [], "Panics caught. Each one is a bug of ours.";
 };
@@ -192,6 +194,7 @@ impl Dimension {
             D::Conduit => "conduit",
             D::Protocol => "protocol",
             D::Function => "function",
+            D::Class => "class",
             D::Verdict => "verdict",
             D::Reason => "reason",
             D::Mode => "mode",
@@ -224,6 +227,7 @@ impl Dimension {
             D::Protocol => conduit.map(|one| one.protocol.to_owned()).into_iter().collect(),
             D::Function => conduit.map(ConduitLabels::function_words).unwrap_or_default(),
             D::Rule => conduit.map(ConduitLabels::rule_words).unwrap_or_default(),
+            D::Class => texts(Class::ALL),
             D::Verdict => texts(VerdictWord::ALL),
             D::Reason => texts(Reason::ALL),
             D::Mode => texts(Mode::ALL),

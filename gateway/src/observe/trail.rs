@@ -181,12 +181,14 @@ impl Trail {
         self.tree.size().saturating_sub(self.signed)
     }
 
-    /// How much the trail may still grow before something gives: its own bound or the disk.
+    /// How many bytes of records still fit before something gives: the trail's own bound or the disk.
     pub(super) fn free_bytes(&self) -> u64 {
         let own = self.shape.total_bytes.saturating_sub(self.older.saturating_add(self.current.good));
         let disk =
             rustix::fs::statvfs(&self.shape.dir).map_or(u64::MAX, |one| one.f_bavail.saturating_mul(one.f_frsize));
-        own.min(disk)
+        // What can be removed is room, too.
+        let removable = if self.shape.overwrite_oldest { self.older } else { 0 };
+        own.min(disk).saturating_add(removable)
     }
 
     fn rotate(&mut self) -> Result<(), TrailFault> {
@@ -448,6 +450,7 @@ mod tests {
         let kept = verified(state.path());
         assert_eq!(kept.last().expect("some")["seq"], 50);
         assert_ne!(kept[0]["seq"], 1);
+        assert!(trail.free_bytes() > 1000, "what may be overwritten is room: {}", trail.free_bytes());
     }
 
     #[test]

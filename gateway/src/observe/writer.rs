@@ -256,7 +256,6 @@ impl Writer {
     fn gauges(&self) {
         let bytes = i64::try_from(self.trail.free_bytes()).unwrap_or(i64::MAX);
         self.shared.metrics.free.set(bytes);
-        self.shared.metrics.backlog.set(i64::try_from(self.shared.backlog()).unwrap_or(i64::MAX));
     }
 
     fn give_up(&self, in_hand: usize) -> u64 {

@@ -185,6 +185,8 @@ impl Cell {
         let mut fresh = engine(&self.seed, &policies, self.shared.origin);
         fresh.count_on(&self.engine.borrow());
         let mut old = self.engine.replace(fresh);
+        // Its device connections end with the old engine.
+        self.seed.metrics.upstream_up(false);
         let now = self.now();
         // What the old engine still can do is write the ends of its sessions.
         let ended = catch_unwind(AssertUnwindSafe(|| {

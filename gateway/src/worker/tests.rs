@@ -165,3 +165,23 @@ fn a_panic_severs_the_sessions_of_its_conduit_and_the_next_session_starts_afresh
         assert_eq!(late, Err(Cause::Drain), "a stop outlives the engine that was told of it");
     });
 }
+
+/// Its device connections are gone with it: nobody may believe the series of the engine that broke.
+#[test]
+fn a_panic_leaves_no_device_that_is_said_to_be_reached() {
+    let runtime = tasks::small_runtime().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let device = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = device.local_addr().expect("bound").to_string();
+        let (cell, policies, _memory) = cell_of(&CONFIG.replace("127.0.0.1:1", &address));
+        let mut peer = session(&cell, &policies).await;
+        peer.write_all(&[0, 1, 0, 0, 0, 6, 1, 3, 0, 0, 0, 1]).await.expect("sent");
+        let (mut stream, _) = device.accept().await.expect("dialled");
+        let mut request = [0; 12];
+        stream.read_exact(&mut request).await.expect("forwarded");
+        let up = || cell.seed().metrics.is_upstream_up();
+        assert!(up());
+        cell.sever_after_panic("link");
+        assert!(!up());
+    });
+}

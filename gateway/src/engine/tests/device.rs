@@ -213,6 +213,20 @@ fn a_device_that_is_not_there_is_said_so_at_once_and_asked_again_after_a_while()
 }
 
 #[test]
+fn a_device_that_takes_connections_and_hangs_up_without_a_word_is_counted_as_not_reached() {
+    let mut bench = bench("");
+    let peer = bench.open("op-1");
+    for id in 1..=3 {
+        bench.send(peer, &read(id, 0, 1));
+        bench.hang_up(bench.link());
+        assert_eq!(bench.briefs(peer), [format!("{id} error 0A")]);
+        bench.pass(2_000);
+    }
+    assert_eq!(bench.count("upstream_connect_failures_total", &[]), 3);
+    assert_eq!(bench.count("upstream_up", &[]), 0);
+}
+
+#[test]
 fn a_dial_that_hangs_holds_nobody_longer_than_the_queue() {
     let mut bench = bench("queue_timeout = \"3s\"");
     bench.dial = Dial::Hangs;

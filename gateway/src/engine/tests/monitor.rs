@@ -33,6 +33,7 @@ fn what_would_be_refused_is_forwarded_and_counted() {
     assert_eq!(bench.verdicts(), [1, 0, 5]);
     assert_eq!(bench.count("denials_total", &["monitor"]), 5);
     assert_eq!(bench.count("denials_total", &["enforce"]), 0);
+    assert_eq!(bench.count("requests_by_class_total", &["write", "would_deny"]), 3);
     let records = bench.of(Event::WouldDeny);
     assert_eq!(records.len(), 5);
     assert!(records.iter().all(|one| one.reason.is_some() && one.peer.is_some() && one.message.is_some()));
@@ -110,4 +111,15 @@ fn two_rules_that_share_one_last_token_would_deny_and_do_not() {
     assert_eq!(bench.ask(peer, &super::wire::write_many(1, 1, &[1, 2])), "1 ok");
     assert_eq!(bench.verdicts(), [0, 0, 1]);
     assert_eq!(bench.count("denials_total", &["rate_limited"]), 1);
+}
+
+/// A monitored conduit whose rules fit nothing yet is not silent.
+#[test]
+fn what_would_be_refused_but_leaves_is_a_sign_of_life() {
+    let mut bench = Bench::new(PLAN);
+    let peer = bench.open("op-1");
+    assert_eq!(bench.count("last_allowed_timestamp_seconds", &[]), 0);
+    bench.send(peer, &write(1, 7, 1));
+    assert_eq!(bench.arrived().len(), 1);
+    assert!(bench.count("last_allowed_timestamp_seconds", &[]) > 0);
 }

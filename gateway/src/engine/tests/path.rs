@@ -240,3 +240,24 @@ fn a_peer_without_a_rule_hears_01_and_never_reaches_the_device() {
     assert_eq!(bench.count("denials_total", &["function_not_allowed"]), 1);
     assert_eq!(bench.dials, 0, "the device is dialled when the first message is forwarded");
 }
+
+/// A refused write is told from a refused read though no rule names its function.
+#[test]
+fn verdicts_are_counted_by_class_whatever_functions_the_policy_names() {
+    let mut bench = Bench::ruled(&["any read holding 0-99"]);
+    bench.obedient = true;
+    let peer = bench.open("op-1");
+    assert_eq!(bench.ask(peer, &read(1, 0, 1)), "1 ok");
+    assert_eq!(bench.ask(peer, &write(2, 0, 1)), "2 error 01");
+    assert_eq!(bench.ask(peer, &coil(3, 0, true)), "3 error 01");
+    // A write of no registers: not legal, and a write all the same.
+    assert_eq!(bench.ask(peer, &frame(4, &hex("10 0000 0000 00"))), "4 error 03");
+    assert_eq!(bench.ask(peer, &frame(5, &hex("2b 0e 01 00"))), "5 error 01");
+    assert_eq!(bench.ask(peer, &frame(6, &hex("2b 0d 00"))), "6 error 01");
+    assert_eq!(bench.ask(peer, &frame(7, &hex("08 0004 0000"))), "7 error 01");
+    let by_class = |class| bench.count("requests_by_class_total", &[class, "denied"]);
+    let classes = ["read", "write", "identify", "program", "diagnose"];
+    assert_eq!(classes.map(by_class), [0, 3, 1, 1, 1]);
+    assert_eq!(bench.count("requests_by_class_total", &["read", "allowed"]), 1);
+    assert_eq!(bench.count("requests_total", &["other", "denied"]), 6);
+}
