@@ -9,6 +9,7 @@ mod gate;
 mod house;
 mod incidents;
 mod lifecycle;
+mod monitoring;
 mod peers;
 mod record;
 mod reference;

@@ -24,6 +24,7 @@ fn the_top_level_is_what_the_readme_says() {
         "docs",
         "fuzz",
         "gateway",
+        "monitoring",
         "proto",
         "rustfmt.toml",
         "systemd",
