@@ -99,7 +99,9 @@ impl Gate {
             let log = self.log();
             self.listeners = log.lines().filter_map(listening).collect();
             let said = log.lines().any(|line| line.starts_with("serving "));
-            if said && self.get("/readyz").is_some_and(|(status, _)| status == 200) {
+            // Whoever has no certificate for the endpoint cannot ask it.
+            let tls = self.listeners.contains_key("metrics over TLS");
+            if said && (tls || self.get("/readyz").is_some_and(|(status, _)| status == 200)) {
                 return None;
             }
             assert!(Instant::now() < until, "the gateway did not get ready:\n{log}");
@@ -214,10 +216,13 @@ pub(crate) fn wait(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// `listening listener=NAME address=ADDRESS`; the endpoint says `metrics http://ADDRESS/metrics`.
+/// `listening listener=NAME address=ADDRESS`; the endpoint says `metrics http://ADDRESS/metrics`, with TLS `https`.
 fn listening(line: &str) -> Option<(String, SocketAddr)> {
     if let Some(address) = line.strip_prefix("metrics http://") {
         return Some(("metrics".to_owned(), address.strip_suffix("/metrics")?.parse().ok()?));
+    }
+    if let Some(address) = line.strip_prefix("metrics https://") {
+        return Some(("metrics over TLS".to_owned(), address.strip_suffix("/metrics")?.parse().ok()?));
     }
     let rest = line.strip_prefix("listening ")?;
     let field = |key: &str| rest.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));

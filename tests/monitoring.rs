@@ -17,12 +17,13 @@ use serde_json::Value;
 use sluicegate::{
     cli::Cli,
     observe::series::{Kind, PREFIX, SERIES},
+    pki,
 };
 
-use crate::gate::{missing, repository, run};
+use crate::gate::{Config, Device, Gate, Site, missing, repository, run, wait};
 use boards::Board;
 use plant::Plant;
-use prometheus::Prometheus;
+use prometheus::{Prometheus, job};
 
 /// One alert as it stands in the file. The file is also read by promtool and by Prometheus, which are its judges.
 struct Alert {
@@ -183,9 +184,42 @@ fn every_expression_has_something_to_say_about_a_running_gateway() {
         ("MalformedTraffic", "pump"),
         ("HandshakeFailures", "ot"),
     ]);
-    crate::gate::wait("the alerts that are due, and no other", || prometheus.firing() == due);
+    wait("the alerts that are due, and no other", || prometheus.firing() == due);
+    plant.edited();
+    let more = [due, named(&[("ConfigRejected", &plant.endpoint())])].into_iter().flatten().collect();
+    wait("the change of the file to be told", || prometheus.firing() == more);
     drop(traffic);
     plant.stop();
+}
+
+/// From another host: whoever scrapes has a certificate of the plant, and nobody else learns anything.
+#[test]
+fn a_prometheus_with_a_certificate_scrapes_over_tls_and_one_without_does_not() {
+    if missing(&["prometheus"]) {
+        return;
+    }
+    let (site, device) = (Site::new(), Device::start());
+    pki::issue(&site.pki(), Some("plant"), &Site::names("prometheus", false)).expect("issued");
+    let table = "[metrics]\ncertificate = \"gateway\"\nauthorities = [\"plant\"]\n";
+    let toml = Config::tls(&device, &["hmi read holding 0-99"]).text().replace("[metrics]\n", table);
+    let gate = Gate::try_start(&site, &toml, |command| command).unwrap_or_else(|(_, log)| panic!("{log}"));
+    let target = gate.listener("metrics over TLS").to_string();
+    let trusts = format!(
+        "  scheme: https\n  tls_config:\n    server_name: gate\n    ca_file: {}\n",
+        site.crt("plant").display()
+    );
+    let own = format!(
+        "    cert_file: {}\n    key_file: {}\n",
+        site.crt("prometheus").display(),
+        site.key("prometheus").display()
+    );
+    let jobs = [job("sluicegate", &target, &(trusts.clone() + &own)), job("stranger", &target, &trusts)].concat();
+    let prometheus = Prometheus::scraping(&jobs);
+    prometheus.answers("up{job=\"sluicegate\"} == 1", 1);
+    prometheus.answers("up{job=\"stranger\"} == 0", 1);
+    prometheus.answers("sluicegate_build_info{job=\"sluicegate\"}", 1);
+    assert!(prometheus.ask("{__name__=~\"sluicegate.*\", job=\"stranger\"}").is_empty());
+    gate.stop();
 }
 
 /// Alerts by name and by what they are about.

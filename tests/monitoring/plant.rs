@@ -16,6 +16,7 @@ const READ: [u8; 5] = [3, 0, 7, 0, 1];
 /// `pump` enforces, `valve` is in monitor mode, and nobody is at the device's address of `spare`.
 pub(super) struct Plant {
     site: Arc<Site>,
+    toml: String,
     gate: Arc<Gate>,
     _devices: [Device; 2],
 }
@@ -37,7 +38,7 @@ impl Plant {
         ]
         .concat();
         let gate = Gate::start(&site, &config);
-        Self { site: Arc::new(site), gate: Arc::new(gate), _devices: devices }
+        Self { site: Arc::new(site), toml: config.text(), gate: Arc::new(gate), _devices: devices }
     }
 
     /// Where the metrics are.
@@ -81,6 +82,11 @@ impl Plant {
             }
         });
         Traffic { enough, peers: Some(peers) }
+    }
+
+    /// Somebody changes the file and forgets to bring it into force.
+    pub(super) fn edited(&self) {
+        self.site.write_config(&format!("{}# one more line\n", self.toml));
     }
 
     /// Ends the gateway in good order.

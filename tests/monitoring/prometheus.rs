@@ -21,19 +21,21 @@ pub(super) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes the plant's gateway every second. The alerts are those that are shipped, but for their `for`: nobody waits
-    /// a quarter of an hour here, and promtool proves the waiting.
+    /// Scrapes the plant's gateway every second.
     pub(super) fn start(plant: &Plant) -> Self {
+        Self::scraping(&job("sluicegate", &plant.endpoint(), ""))
+    }
+
+    /// Scrapes by these jobs. The alerts are those that are shipped, but for their `for`: nobody waits a quarter of an
+    /// hour here, and promtool proves the waiting.
+    pub(super) fn scraping(jobs: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let hasty =
             |line: &str| if line.trim().starts_with("for: ") { "        for: 0s".to_owned() } else { line.to_owned() };
         let rules: Vec<_> = file("monitoring/alerts.yml").lines().map(hasty).collect();
         std::fs::write(folder.path().join("alerts.yml"), rules.join("\n") + "\n").expect("written");
-        let config = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\nrule_files: [alerts.yml]\n\
-             scrape_configs:\n- job_name: sluicegate\n  static_configs:\n  - targets: ['{}']\n",
-            plant.endpoint()
-        );
+        let every = "global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }";
+        let config = format!("{every}\nrule_files: [alerts.yml]\nscrape_configs:\n{jobs}");
         let main = folder.path().join("prometheus.yml");
         std::fs::write(&main, config).expect("written");
         let port = free_port();
@@ -127,6 +129,11 @@ impl Prometheus {
         let status = answer.split(' ').nth(1)?.parse().ok()?;
         Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
     }
+}
+
+/// A scrape job; `more` are lines of its own.
+pub(super) fn job(name: &str, target: &str, more: &str) -> String {
+    format!("- job_name: {name}\n  static_configs: [{{ targets: ['{target}'] }}]\n{more}")
 }
 
 impl Drop for Prometheus {
