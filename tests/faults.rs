@@ -11,7 +11,7 @@
 //!
 //! `audit_full` is tried in `record`, the end of a peer's certificate in `lifecycle`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::gate::{
     Config, Device, Gate, Peer, Site, missing,
@@ -35,7 +35,8 @@ fn a_stale_revocation_list_does_what_each_conduit_says() {
     let list = openssl::revocations(&site, &plant, ("-1 hour", SOON));
     std::fs::copy(list, site.pki().join("plant.crl")).expect("copied");
     let authority = "crl = \"pki/plant.crl\"";
-    tried(&site, "crl_stale", authority, "the revocation list of authority plant ended");
+    let series = "crl_next_update_timestamp_seconds{authority=\"plant\"}";
+    tried(&site, ("crl_stale", series), authority, "the revocation list of authority plant ended");
 }
 
 #[test]
@@ -49,10 +50,11 @@ fn the_end_of_our_own_certificate_does_what_each_conduit_says() {
     let ours = openssl::issue(&site, (&plant, "ours"), "spiffe://plant/ours", ("-1 hour", SOON));
     std::fs::copy(ours.crt, site.crt("ours")).expect("copied");
     std::fs::copy(ours.key, site.key("ours")).expect("copied");
-    tried(&site, "certificate_expired", "", "our certificate ours ended");
+    let series = "certificate_not_after_timestamp_seconds{certificate=\"ours\"}";
+    tried(&site, ("certificate_expired", series), "", "our certificate ours ended");
 }
 
-fn tried(site: &Site, fault: &str, authority: &str, alarm: &str) {
+fn tried(site: &Site, (fault, series): (&str, &str), authority: &str, alarm: &str) {
     answer_to_all(site);
     let device = Device::start();
     let gate = Gate::start(site, &config(&device, fault, authority));
@@ -69,6 +71,8 @@ fn tried(site: &Site, fault: &str, authority: &str, alarm: &str) {
     gate.metric_reaches(&format!("sessions_closed_total{{cause=\"{fault}\",conduit=\"pump\"}}"), 1);
 
     let asked = |name: &str| Peer::with(gate.address(), client(), name).try_ask(&READ);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+    assert!((1..=now).contains(&gate.metric(series)), "an alert can see that it has ended");
     let _ = asked("pump").expect_err("a closed conduit takes nobody");
     wait("the end of the grace", || asked("strict").is_err());
     for name in ["steady", "deaf"] {

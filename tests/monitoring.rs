@@ -168,7 +168,8 @@ fn every_expression_has_something_to_say_about_a_running_gateway() {
         // What filters or divides may be empty while nothing happens. Nothing is NaN, and nothing fails.
         prometheus.ask(&ask.expression);
     }
-    assert_eq!(prometheus.firing(), named(&[("NotEnforcing", "valve"), ("CertificateExpiring", "gateway")]));
+    let quiet = named(&[("NotEnforcing", "valve"), ("CertificateExpiring", "gateway")]);
+    wait("what is to be told of a gateway at rest", || prometheus.firing() == quiet);
 
     let traffic = plant.traffic();
     prometheus.answers("sum by (conduit) (rate(sluicegate_upstream_duration_seconds_count[10s])) > 0", 2);

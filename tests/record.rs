@@ -295,6 +295,8 @@ fn a_conduit_that_may_goes_on_over_a_full_disk() {
         disk(&gate, "1");
         assert_eq!(peer.ask(&[6, 0, 41, 0, 9]), [0x86, 2]);
         wait("the fault is noticed", || gate.log().contains("audit"));
+        gate.metric_reaches("audit_sink_failures_total{sink=\"journal\"}", 1);
+        gate.metric_reaches("audit_sink_backlog_records{sink=\"journal\"}", 1);
         if new_ones {
             assert_eq!(Peer::plain(&gate).ask(&READ), SEVEN, "{mode}: new sessions");
         } else {
@@ -305,6 +307,7 @@ fn a_conduit_that_may_goes_on_over_a_full_disk() {
         assert_eq!(device.writes(), Vec::<String>::new());
         disk(&gate, "unlimited");
         site.record_with(&[("event", "denied")]);
+        wait("nothing waits any more", || gate.metric("audit_sink_backlog_records{sink=\"journal\"}") == 0);
         gate.stop();
     }
 }

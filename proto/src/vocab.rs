@@ -210,7 +210,7 @@ crate::words! {
         UpstreamUnavailable = "upstream_unavailable",
         /// The tunnel that carried it is gone.
         TunnelLost = "tunnel_lost",
-        /// The gateway is stopping, and nothing of the session was pending.
+        /// The gateway is stopping.
         Drain = "drain",
         /// A bug of ours: a task of the conduit panicked, or its answers found no room.
         InternalError = "internal_error",
