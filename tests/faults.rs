@@ -11,7 +11,10 @@
 //!
 //! `audit_full` is tried in `record`, the end of a peer's certificate in `lifecycle`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use crate::gate::{
     Config, Device, Gate, Peer, Site, missing,
@@ -52,6 +55,43 @@ fn the_end_of_our_own_certificate_does_what_each_conduit_says() {
     std::fs::copy(ours.key, site.key("ours")).expect("copied");
     let series = "certificate_not_after_timestamp_seconds{certificate=\"ours\"}";
     tried(&site, ("certificate_expired", series), "", "our certificate ours ended");
+}
+
+/// PX-14: a machine whose battery is empty starts in the past.
+#[test]
+fn a_clock_before_the_last_record_closes_until_it_is_right_again() {
+    let Some(library) = faketime() else { return };
+    let (site, device) = (Site::new(), Device::start());
+    let config = Config::plain(&device, &["hmi read holding 0-99"]);
+    let gate = Gate::start(&site, &config);
+    assert_eq!(gate.metric("clock_synchronized"), 1);
+    assert_eq!(Peer::plain(&gate).ask(&READ), SEVEN);
+    gate.stop();
+
+    let clock = site.file("clock");
+    std::fs::write(&clock, "-2d").expect("written");
+    let gate = Gate::start_by(&site, &config, |mut command| {
+        command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &clock).env("FAKETIME_NO_CACHE", "1");
+        // Timers go by the monotonic clock, which no battery keeps.
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        command
+    });
+    assert_eq!(gate.metric("clock_synchronized"), 0, "an alert can see it");
+    let _ = Peer::plain(&gate).try_ask(&READ).expect_err("a closed conduit takes nobody");
+    site.record_with(&[("event", "session_refused"), ("cause", "clock_unknown")]);
+    let seen = device.seen().len();
+    std::fs::write(&clock, "+0").expect("written");
+    wait("the clock to be right again", || gate.metric("clock_synchronized") == 1);
+    wait("the conduit serves again", || Peer::plain(&gate).try_ask(&READ).is_ok_and(|answer| answer == SEVEN));
+    assert_eq!(device.seen().len(), seen + 1);
+    gate.stop();
+}
+
+/// The library that makes a clock lie.
+fn faketime() -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let found = folders.map(|one| one.path().join("faketime/libfaketime.so.1")).find(|one| one.exists());
+    (found.is_some() || !missing(&["/usr/lib/faketime/libfaketime.so.1"])).then_some(found).flatten()
 }
 
 fn tried(site: &Site, (fault, series): (&str, &str), authority: &str, alarm: &str) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need: other people's Modbus implementations, TLS tools, Prometheus' promtool.
+# Installs what the tests need: other people's Modbus implementations, TLS tools, Prometheus, Grafana's types of dashboards.
 # usage: tests/setup.sh VENV
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
