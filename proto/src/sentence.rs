@@ -38,6 +38,23 @@ pub struct Grammar {
     /// The class of a deed of an object whose index is a code ([`Index::Code`]), by code and sub-code; or what to write
     /// instead, because no message is such a deed.
     pub code_class: fn(u16, Option<u8>) -> Result<Class, &'static str>,
+    /// What a rule easily admits without its author knowing what it does.
+    pub risks: &'static [Risk],
+}
+
+/// One index of an object that `check` warns of where a rule admits it.
+#[derive(Debug)]
+pub struct Risk {
+    /// The object...
+    pub object: ObjectId,
+    /// ...and its index.
+    pub index: u32,
+    /// What it does.
+    pub message: &'static str,
+    /// What stands under the sentence.
+    pub label: &'static str,
+    /// What to write instead.
+    pub help: &'static str,
 }
 
 /// One object of a grammar.
@@ -330,6 +347,15 @@ pub enum Form {
     Rule,
     /// `explain`, policy tests: WHO is left out.
     Deed,
+}
+
+impl ObjectSpec {
+    /// Whether the gateway can read one of its elements by itself, for `step` and `when`.
+    pub fn can_be_asked(&self) -> bool {
+        self.element != Element::None
+            && matches!(self.index, Index::Address { .. })
+            && self.classes.contains(&Class::Read)
+    }
 }
 
 impl Grammar {

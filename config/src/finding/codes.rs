@@ -59,7 +59,7 @@ codes! {
     STEP_OPEN = "W001", "a step that also limits the way to safety";
     ODD_UNIT = "W002", "units that Modbus reserves";
     OLD_TLS = "W003", "TLS 1.2 is accepted";
-    OPAQUE = "W004", "an opaque function can include a stop";
+    OPAQUE = "W004", "this function can stop the device, or blind who watches it";
     NO_CRL = "W005", "an authority without revocations";
     OVERLAP = "W006", "rules that overlap";
     NEVER_MATCHES = "W007", "a rule that no peer of the conduit meets";

@@ -2,8 +2,7 @@
 
 use sluicegate_proto::{
     policy::Rule,
-    protocol::Protocol,
-    sentence::{Index, Sentence},
+    sentence::{Grammar, Sentence},
 };
 
 use crate::{
@@ -28,7 +27,7 @@ const COMPARED: usize = 1000;
 pub(super) fn lint(case: &Case<'_>, faults: &mut Faults) {
     for (rule, at) in case.rules() {
         step(rule, at, faults);
-        opaque(case.conduit.protocol, rule, at, faults);
+        risky(case.conduit.protocol.grammar(), rule, at, faults);
         case.meets(rule, at, faults);
     }
     case.overlaps(faults);
@@ -155,17 +154,13 @@ fn step(rule: &Rule, at: &At, faults: &mut Faults) {
     }
 }
 
-/// Function 90 is a vendor's own world: programs, and the stop of the device.
-fn opaque(protocol: Protocol, rule: &Rule, at: &At, faults: &mut Faults) {
-    let stops = match protocol {
-        Protocol::Modbus => 90,
-    };
-    let object = protocol.grammar().objects.get(usize::from(rule.sentence.object.0));
-    let codes_too = object.is_some_and(|one| one.index == Index::Code);
-    // Held as code + 256 * (sub + 1): the code is what is left of 256.
-    let names = |range: &(u32, u32)| (range.0..=range.1).take(256).any(|one| one % 256 == stops);
-    if rule.allow && codes_too && (rule.sentence.ranges.is_empty() || rule.sentence.ranges.iter().any(names)) {
-        let message = format!("function {stops} includes the stop of the device");
-        faults.add(Fault::new(codes::OPAQUE, at, message, "its payload is not read"));
+/// What a rule admits besides what it seems to: the protocol's own list of traps.
+fn risky(grammar: &Grammar, rule: &Rule, at: &At, faults: &mut Faults) {
+    let sentence = &rule.sentence;
+    for risk in grammar.risks.iter().filter(|risk| rule.allow && risk.object == sentence.object) {
+        let named = |range: &(u32, u32)| (range.0..=range.1).contains(&risk.index);
+        if sentence.ranges.is_empty() || sentence.ranges.iter().any(named) {
+            faults.add(Fault::new(codes::OPAQUE, at, risk.message, risk.label).help(risk.help.to_owned()));
+        }
     }
 }

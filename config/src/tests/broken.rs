@@ -102,6 +102,7 @@ const WARNED: &[Case] = &[
     ("step_both_ways", &[("0..1500", "0..1500 step 100")], &[("W001", 44)]),
     ("reserved_unit", &[("units = [1]", "units = [1, 250]")], &[("W002", 43)]),
     ("tls_1_2", &[("transport = \"tls\"", "transport = \"tls\"\ntls_min = \"1.2\"")], &[("W003", 32)]),
+    ("diagnostic_4", &[("hmi read holding 0-99", "hmi diagnose diagnostic 0-4")], &[("W004", 44), ("W004", 44)]),
     ("function_90", &[("hmi read holding 0-99", "hmi program function 90")], &[("W004", 44)]),
     (
         "no_crl_at_sl_2",

@@ -17,7 +17,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("`unit_map`", "conduits.modbus.unit_map"),
     ("`sinks`", "audit.sinks"),
     ("`console`", "console"),
-    ("device-id", "modbus: device-id"),
 ];
 
 fn page_plant() -> tempfile::TempDir {

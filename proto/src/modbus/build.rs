@@ -7,8 +7,8 @@ use super::{
     frame::Sheet,
     function,
     number::{bit, encode, registers_of},
-    request::{Request, RequestFault, Space},
-    tables::FUNCTION,
+    request::{FILE_REFERENCE, Request, RequestFault, Space, diagnosed},
+    tables::{DEVICE_ID, DIAGNOSTIC, EVENT_COUNTER, EVENT_LOG, EXCEPTION_STATUS, FIFO, FILE, FUNCTION, SERVER_ID},
 };
 use crate::{
     protocol::{Message, Stored},
@@ -27,7 +27,7 @@ pub fn build(sentence: &Sentence, unit: u32) -> Result<Stored, BuildFault> {
     };
     let mut sheet = Sheet::new();
     match Space::of(sentence.object) {
-        None => opaque(sentence, &mut sheet)?,
+        None => other(sentence, &mut sheet)?,
         Some(space) => match sentence.class {
             Class::Read => read(sentence, space, &mut sheet)?,
             Class::Write => write(sentence, space, &mut sheet)?,
@@ -42,6 +42,9 @@ pub fn build(sentence: &Sentence, unit: u32) -> Result<Stored, BuildFault> {
     }
     match Request::of(unit, sheet.as_slice()) {
         Ok(request) => Ok(Message::Modbus(request).store()),
+        Err(RequestFault::Illegal { answer: 2, .. }) if sentence.object == FILE => {
+            fault("a file has the records 0 to 9999")
+        }
         Err(RequestFault::Illegal { answer: 2, .. }) => fault("the range ends beyond address 65535"),
         Err(RequestFault::Illegal { .. }) => {
             fault("the range is longer than one message carries: ask for less at once")
@@ -151,11 +154,87 @@ fn write_nothing(sentence: &Sentence, first: u16, count: u16, sheet: &mut Sheet)
     Ok(())
 }
 
-/// A function that is not understood, with the least payload that its form demands.
-fn opaque(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
-    if sentence.object != FUNCTION {
-        return fault("this version does not build messages for that object yet");
+/// What touches no points.
+fn other(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    match sentence.object {
+        FUNCTION => opaque(sentence, sheet),
+        FILE => file(sentence, sheet),
+        FIFO => counted(sentence, function::READ_FIFO, 0, |pointer| Ok(pointer.to_be_bytes().to_vec()), sheet),
+        // Without a code: the basic objects, which every device that identifies itself has.
+        DEVICE_ID => counted(sentence, function::ENCAPSULATED, 1, identify, sheet),
+        DIAGNOSTIC => counted(sentence, function::DIAGNOSTICS, 0, diagnose, sheet),
+        EXCEPTION_STATUS => bare(sentence, function::EXCEPTION_STATUS, sheet),
+        EVENT_COUNTER => bare(sentence, function::EVENT_COUNTER, sheet),
+        EVENT_LOG => bare(sentence, function::EVENT_LOG, sheet),
+        SERVER_ID => bare(sentence, function::SERVER_ID, sheet),
+        _ => fault("this protocol has no such object"),
     }
+}
+
+fn bare(sentence: &Sentence, code: u8, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    via(sentence, &[code])?;
+    sheet.put_u8(code);
+    Ok(())
+}
+
+/// A function with one number, `usual` where the sentence names none.
+fn counted(
+    sentence: &Sentence,
+    code: u8,
+    usual: u16,
+    body: fn(u16) -> Result<Vec<u8>, BuildFault>,
+    sheet: &mut Sheet,
+) -> Result<(), BuildFault> {
+    let (first, count) = if sentence.ranges.is_empty() { (usual, 1) } else { range(sentence)? };
+    if count != 1 {
+        return fault("one message names one of them: ask for each on its own");
+    }
+    bare(sentence, code, sheet)?;
+    sheet.put(&body(first)?);
+    Ok(())
+}
+
+/// Which list, from its first object on.
+fn identify(code: u16) -> Result<Vec<u8>, BuildFault> {
+    match u8::try_from(code) {
+        Ok(code @ 1..=4) => Ok(alloc::vec![function::DEVICE_ID, code, 0]),
+        _ => fault("device identification has the read codes 1 to 4"),
+    }
+}
+
+/// A sub-function with the data that all of them take.
+fn diagnose(sub: u16) -> Result<Vec<u8>, BuildFault> {
+    if diagnosed(sub).is_none() {
+        return fault(format!("the standard reserves sub-function {sub}: no message has it"));
+    }
+    let [high, low] = sub.to_be_bytes();
+    Ok(alloc::vec![high, low, 0, 0])
+}
+
+/// One group of records.
+fn file(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
+    let [(first, last)] = sentence.ranges.as_slice() else {
+        return fault("say which records of which file: `file 4:0-9`");
+    };
+    let (file, record) = (first.checked_shr(16).unwrap_or(0), first & 0xFFFF);
+    let length = last.checked_sub(*first).and_then(|less| u16::try_from(less).ok()?.checked_add(1));
+    let (Ok(file), Ok(record), Some(length)) = (u16::try_from(file), u16::try_from(record), length) else {
+        return fault("the range is longer than one message carries");
+    };
+    if sentence.bit.is_some() {
+        return fault("no function writes one bit of a record");
+    }
+    let writes = sentence.class == Class::Write;
+    let words = if writes { words(sentence, length)? } else { Vec::new() };
+    bare(sentence, if writes { function::WRITE_FILE } else { function::READ_FILE }, sheet)?;
+    let mut group = alloc::vec![FILE_REFERENCE];
+    [file, record, length].iter().for_each(|field| group.extend(field.to_be_bytes()));
+    group.extend(words);
+    data(sheet, &group)
+}
+
+/// A function that is not understood, without a payload.
+fn opaque(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
     let [(code, last)] = sentence.ranges.as_slice() else {
         return fault("say which function: `function 90`");
     };
@@ -164,24 +243,21 @@ fn opaque(sentence: &Sentence, sheet: &mut Sheet) -> Result<(), BuildFault> {
     if code != last {
         return fault("one message carries one function");
     }
+    if sub == Some(function::DEVICE_ID) {
+        return fault("write `identify device-id`");
+    }
     sheet.put_u8(function);
     match (function, sub) {
-        (function::ENCAPSULATED, Some(function::DEVICE_ID)) => sheet.put(&[function::DEVICE_ID, 1, 0]),
         (function::ENCAPSULATED, Some(sub)) => sheet.put_u8(sub),
-        (function::ENCAPSULATED, None) => return fault("say which kind of function 43: `function 43/14`"),
-        (8, None) => sheet.put(&[0; 4]),
-        (24, None) => sheet.put(&[0; 2]),
-        (20 | 21, None) => sheet.put_u8(0),
+        (function::ENCAPSULATED, None) => return fault("say which kind of function 43: `function 43/13`"),
         (_, None) => {}
         (_, Some(_)) => return fault("only function 43 has a sub-code here"),
     }
-    match Request::of(0, sheet.as_slice()).map(|request| first_class(&request)) {
-        Ok(class) if class == Some(sentence.class) => Ok(()),
-        Ok(Some(class)) => {
-            fault(format!("function {function} is of class {class}: write `{class} function {function}`"))
-        }
-        Ok(None) | Err(_) => fault(format!("function {function} cannot stand in a request")),
+    let class = Request::of(0, sheet.as_slice()).ok().and_then(|request| first_class(&request));
+    if class == Some(sentence.class) {
+        return Ok(());
     }
+    fault(format!("function {function} cannot stand here: it never comes, or is written with its own object"))
 }
 
 fn first_class(request: &Request<'_>) -> Option<Class> {
@@ -351,7 +427,17 @@ mod tests {
                 "03 10 002a 0004 08 0000400000004000",
             ),
             (sentence(Class::Program, FUNCTION, &[(90, 90)]), "03 5a"),
-            (sentence(Class::Identify, FUNCTION, &[(43 + 256 * 15, 43 + 256 * 15)]), "03 2b 0e 01 00"),
+            (sentence(Class::Program, FUNCTION, &[(43 + 256 * 14, 43 + 256 * 14)]), "03 2b 0d"),
+            (sentence(Class::Identify, DEVICE_ID, &[]), "03 2b 0e 01 00"),
+            (sentence(Class::Identify, DEVICE_ID, &[(3, 3)]), "03 2b 0e 03 00"),
+            (sentence(Class::Identify, SERVER_ID, &[]), "03 11"),
+            (sentence(Class::Diagnose, DIAGNOSTIC, &[(10, 10)]), "03 08 000a 0000"),
+            (sentence(Class::Diagnose, EXCEPTION_STATUS, &[(0, 0)]), "03 07"),
+            (sentence(Class::Diagnose, EVENT_COUNTER, &[]), "03 0b"),
+            (sentence(Class::Diagnose, EVENT_LOG, &[]), "03 0c"),
+            (sentence(Class::Read, FIFO, &[(1246, 1246)]), "03 18 04de"),
+            (sentence(Class::Read, FILE, &[(0x4_0007, 0x4_0009)]), "03 14 07 06 0004 0007 0003"),
+            (write(FILE, (0x4_0007, 0x4_0008), Num::Int(9)), "03 15 0b 06 0004 0007 0002 0009 0009"),
         ] {
             assert_eq!(built(&sentence), hex(bytes), "{bytes}");
         }
@@ -386,8 +472,14 @@ mod tests {
             (sentence(Class::Read, HOLDING, &[(0, 125)]), "longer than one message"),
             (sentence(Class::Read, HOLDING, &[(0, 70_000)]), "longer than one message"),
             (sentence(Class::Program, HOLDING, &[(0, 0)]), "read or written"),
-            (sentence(Class::Program, FUNCTION, &[(7, 7)]), "of class diagnose"),
+            (sentence(Class::Program, FUNCTION, &[(7, 7)]), "its own object"),
             (sentence(Class::Write, FUNCTION, &[(6, 6)]), "cannot stand"),
+            (sentence(Class::Identify, DEVICE_ID, &[(0, 0)]), "read codes 1 to 4"),
+            (sentence(Class::Diagnose, DIAGNOSTIC, &[(5, 5)]), "reserves sub-function 5"),
+            (sentence(Class::Diagnose, DIAGNOSTIC, &[(11, 14)]), "each on its own"),
+            (sentence(Class::Read, FILE, &[(0x1_270F, 0x1_2710)]), "0 to 9999"),
+            (sentence(Class::Read, FILE, &[(0x1_0000, 0x1_00FF)]), "longer than one message"),
+            (sentence(Class::Read, FILE, &[]), "which records"),
         ] {
             let BuildFault(told) = build(&sentence, 3).expect_err(part);
             assert!(told.contains(part), "{told} does not say: {part}");

@@ -1,9 +1,6 @@
-//! Which length does a function fix for its request, and of which class is it?
+//! Which length does a function fix for its request?
 
-use crate::{
-    reader::Reader,
-    vocab::{Class, Reason},
-};
+use crate::{reader::Reader, vocab::Reason};
 
 pub(super) const READ_COILS: u8 = 1;
 pub(super) const READ_DISCRETE: u8 = 2;
@@ -11,10 +8,18 @@ pub(super) const READ_HOLDING: u8 = 3;
 pub(super) const READ_INPUT: u8 = 4;
 pub(super) const WRITE_COIL: u8 = 5;
 pub(super) const WRITE_REGISTER: u8 = 6;
+pub(super) const EXCEPTION_STATUS: u8 = 7;
+pub(super) const DIAGNOSTICS: u8 = 8;
+pub(super) const EVENT_COUNTER: u8 = 11;
+pub(super) const EVENT_LOG: u8 = 12;
 pub(super) const WRITE_COILS: u8 = 15;
 pub(super) const WRITE_REGISTERS: u8 = 16;
+pub(super) const SERVER_ID: u8 = 17;
+pub(super) const READ_FILE: u8 = 20;
+pub(super) const WRITE_FILE: u8 = 21;
 pub(super) const MASK_WRITE: u8 = 22;
 pub(super) const READ_WRITE: u8 = 23;
+pub(super) const READ_FIFO: u8 = 24;
 /// Encapsulated interface transport; its first payload byte is the sub-code.
 pub(super) const ENCAPSULATED: u8 = 43;
 /// Sub-code of [`ENCAPSULATED`]: read device identification.
@@ -45,29 +50,17 @@ pub(super) fn shape(start: &[u8], whole: usize) -> Shape {
     match function {
         0 | EXCEPTION.. => Shape::Wrong(Reason::Malformed),
         READ_COILS..=WRITE_REGISTER => fits(whole == 5),
-        7 | 11 | 12 | 17 => fits(whole == 1),
-        // Sub-function and whole words of data.
-        8 => fits(whole >= 3 && whole & 1 == 1),
+        EXCEPTION_STATUS | EVENT_COUNTER | EVENT_LOG | SERVER_ID => fits(whole == 1),
+        DIAGNOSTICS => diagnostics(start, whole),
         WRITE_COILS => counted(start, whole, Some(3), |quantity| quantity.div_ceil(8)),
         WRITE_REGISTERS => counted(start, whole, Some(3), |quantity| quantity.saturating_mul(2)),
-        20 | 21 => counted(start, whole, None, |bytes| bytes),
+        READ_FILE | WRITE_FILE => counted(start, whole, None, |bytes| bytes),
         MASK_WRITE => fits(whole == 7),
         READ_WRITE => counted(start, whole, Some(7), |quantity| quantity.saturating_mul(2)),
-        24 => fits(whole == 3),
+        READ_FIFO => fits(whole == 3),
         ENCAPSULATED => encapsulated(start, whole),
         // Reserved and user-defined codes fix nothing but the PDU's own bound.
         _ => Shape::Right,
-    }
-}
-
-/// The class of a function that is not understood further (language.md section 2, CLASS).
-pub(super) const fn opaque_class(function: u8, sub: Option<u8>) -> Class {
-    match (function, sub) {
-        (7 | 8 | 11 | 12, _) => Class::Diagnose,
-        (17, _) | (ENCAPSULATED, Some(DEVICE_ID)) => Class::Identify,
-        (20 | 24, _) => Class::Read,
-        (21, _) => Class::Write,
-        _ => Class::Program,
     }
 }
 
@@ -98,6 +91,16 @@ fn quantity(fields: &[u8], at: usize) -> Option<usize> {
     let mut reader = Reader::new(fields);
     reader.take(at).ok()?;
     reader.u16().ok().map(usize::from)
+}
+
+/// Function 8: a sub-function and whole words of data; exactly one word for all but 0, which repeats what it is sent.
+fn diagnostics(start: &[u8], whole: usize) -> Shape {
+    match (start.get(1), start.get(2)) {
+        _ if whole < 3 || whole & 1 == 0 => Shape::Wrong(Reason::LengthMismatch),
+        (Some(0), Some(0)) => Shape::Right,
+        (Some(_), Some(_)) => fits(whole == 5),
+        _ => Shape::Wants(3),
+    }
 }
 
 /// Function 43: a sub-code at least; device identification (43/14) carries two bytes more.
@@ -161,14 +164,5 @@ mod tests {
         for function in [0u8].into_iter().chain(0x80..=0xFF) {
             assert_eq!(shape(&[function], 5), Shape::Wrong(Reason::Malformed));
         }
-    }
-
-    #[test]
-    fn classes_follow_the_language() {
-        assert_eq!(opaque_class(43, Some(14)), Class::Identify);
-        assert_eq!(opaque_class(43, Some(13)), Class::Program);
-        assert_eq!(opaque_class(90, Some(0)), Class::Program);
-        assert_eq!(opaque_class(8, Some(0)), Class::Diagnose);
-        assert_eq!(opaque_class(21, None), Class::Write);
     }
 }

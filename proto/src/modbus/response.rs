@@ -5,13 +5,15 @@ use super::{
     frame::Sheet,
     function::{ENCAPSULATED, EXCEPTION, PDU_MAX},
     refusal::DEVICE_FAILURE,
-    request::{Call, Request, Space},
+    request::{Answered, Call, Request, Space, diagnosed},
     tables::{COIL, HOLDING},
 };
 use crate::{
     deed::{ObjectId, Seen},
     reader::{Misfit, Reader},
 };
+
+mod parts;
 
 /// One answer of a device, checked against its request and repaired: pad bits cleared, an exception code that the
 /// standard does not know replaced by 04.
@@ -28,10 +30,10 @@ enum Said<'b> {
     Bits(Bits<'b>),
     /// FC 3, 4 and 23: two bytes a register.
     Words(&'b [u8]),
-    /// FC 5, 6 and 22 (the whole request), 15 and 16 (its range).
+    /// FC 5, 6, 21, 22 and the diagnostics that repeat (the whole request), 15 and 16 (its range).
     Done,
-    /// What a function that is not understood answers.
-    Opaque(&'b [u8]),
+    /// What else a function answers, as it came.
+    Plain(&'b [u8]),
     /// The device's refusal, as it is passed on.
     Exception(u8),
 }
@@ -85,7 +87,16 @@ impl<'b> Response<'b> {
             | Call::WriteRegister { .. }
             | Call::WriteCoils { .. }
             | Call::WriteRegisters { .. }
-            | Call::Mask { .. } => echo(&request, pdu, &mut reader)?,
+            | Call::Mask { .. }
+            | Call::WriteFiles(_) => echo(&request, pdu, &mut reader)?,
+            Call::Diagnostic { sub, .. } => match diagnosed(sub) {
+                Some(Answered::Value) => Said::Plain(parts::diagnostic(sub, &mut reader)?),
+                Some(Answered::Echo) | None => echo(&request, pdu, &mut reader)?,
+            },
+            Call::Bare { function } => Said::Plain(parts::bare(function, &mut reader)?),
+            Call::ReadFiles(groups) => Said::Plain(parts::files(groups, &mut reader)?),
+            Call::Fifo { .. } => Said::Plain(parts::fifo(&mut reader)?),
+            Call::DeviceId { code, .. } => Said::Plain(parts::device_id(code, &mut reader)?),
             Call::Opaque { payload, .. } => opaque(payload, &mut reader, function)?,
         };
         reader.finish()?;
@@ -108,7 +119,7 @@ impl<'b> Response<'b> {
                 sheet.put(words);
             }
             Said::Done => sheet.put(acknowledged(&self.request).as_slice()),
-            Said::Opaque(payload) => {
+            Said::Plain(payload) => {
                 sheet.put_u8(function);
                 sheet.put(payload);
             }
@@ -129,7 +140,7 @@ impl<'b> Response<'b> {
     pub fn exception(&self) -> Option<u8> {
         match self.said {
             Said::Exception(code) => Some(code),
-            Said::Bits(_) | Said::Words(_) | Said::Done | Said::Opaque(_) => None,
+            Said::Bits(_) | Said::Words(_) | Said::Done | Said::Plain(_) => None,
         }
     }
 
@@ -227,7 +238,7 @@ fn opaque<'b>(asked: &[u8], reader: &mut Reader<'b>, function: u8) -> Result<Sai
     if function == ENCAPSULATED && payload.first() != asked.first() {
         return Err(ResponseFault::Function);
     }
-    Ok(Said::Opaque(payload))
+    Ok(Said::Plain(payload))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Which words, functions, config keys and presets does Modbus have?
 
-use super::function::{ENCAPSULATED, EXCEPTION, MASK_WRITE, READ_WRITE, opaque_class};
+use super::function;
 use crate::{
     deed::ObjectId,
     keys::{KeySpec, Kind},
-    sentence::{Element, FunctionSpec, Grammar, Index, ObjectSpec, Preset},
+    sentence::{Element, FunctionSpec, Grammar, Index, ObjectSpec, Preset, Risk},
     vocab::Class,
 };
 
@@ -19,22 +19,56 @@ pub(super) const HOLDING: ObjectId = ObjectId(3);
 /// `function N`: a function whose payload is not understood.
 pub(super) const FUNCTION: ObjectId = ObjectId(4);
 
+/// `device-id`: identification by object, told apart by its read code.
+pub(super) const DEVICE_ID: ObjectId = ObjectId(5);
+/// `diagnostic N`: a sub-function of function 8.
+pub(super) const DIAGNOSTIC: ObjectId = ObjectId(6);
+/// `file F:R-R`: records of files.
+pub(super) const FILE: ObjectId = ObjectId(7);
+/// `fifo N`: a queue, by its pointer.
+pub(super) const FIFO: ObjectId = ObjectId(8);
+/// `exception-status`: eight bits of the device's own.
+pub(super) const EXCEPTION_STATUS: ObjectId = ObjectId(9);
+/// `event-counter`: of the device's communication.
+pub(super) const EVENT_COUNTER: ObjectId = ObjectId(10);
+/// `event-log`: of the device's communication.
+pub(super) const EVENT_LOG: ObjectId = ObjectId(11);
+/// `server-id`: what the device calls itself, and whether it runs.
+pub(super) const SERVER_ID: ObjectId = ObjectId(12);
+
 /// The words of Modbus (language.md section 2).
 pub static GRAMMAR: Grammar =
-    Grammar { unit_word: "unit", unit_max: 255, objects: OBJECTS, functions: FUNCTIONS, code_class };
+    Grammar { unit_word: "unit", unit_max: 255, objects: OBJECTS, functions: FUNCTIONS, code_class, risks: RISKS };
 
-/// What `function N` is: a function that is read further stands with its own object, and some codes never come.
+/// What `function N` is: a function that is read further stands with its own object, and some codes never come. All that
+/// is opaque is class program: nobody knows what it does.
 fn code_class(code: u16, sub: Option<u8>) -> Result<Class, &'static str> {
     let Ok(code) = u8::try_from(code) else { return Err("function codes are 1 to 127") };
     match (code, sub) {
-        (0 | EXCEPTION.., _) => Err("function codes are 1 to 127"),
-        (ENCAPSULATED, None) => Err("name its sub-code: `function 43/13` or `function 43/14`"),
-        (ENCAPSULATED, _) => Ok(opaque_class(code, sub)),
+        (0 | function::EXCEPTION.., _) => Err("function codes are 1 to 127"),
+        (function::ENCAPSULATED, None) => Err("name its sub-code: `function 43/13`, or write `identify device-id`"),
+        (function::ENCAPSULATED, Some(function::DEVICE_ID)) => Err("write `identify device-id`"),
+        (function::ENCAPSULATED, Some(_)) => Ok(Class::Program),
         (_, Some(_)) => Err("only function 43 has a sub-code"),
-        (1..=6 | 15 | 16 | MASK_WRITE | READ_WRITE, None) => {
-            Err("write what it does: `coil`, `discrete`, `input` or `holding`, with `via` for one function only")
+        (_, None) => understood(code).map_or(Ok(Class::Program), Err),
+    }
+}
+
+/// What to write in place of a function that is understood.
+const fn understood(code: u8) -> Option<&'static str> {
+    match code {
+        1..=6 | function::WRITE_COILS | function::WRITE_REGISTERS | function::MASK_WRITE | function::READ_WRITE => {
+            Some("write what it does: `coil`, `discrete`, `input` or `holding`, with `via` for one function only")
         }
-        (_, None) => Ok(opaque_class(code, None)),
+        function::EXCEPTION_STATUS => Some("write `diagnose exception-status`"),
+        function::DIAGNOSTICS => Some("write `diagnose diagnostic 0`, with the sub-function's number"),
+        function::EVENT_COUNTER => Some("write `diagnose event-counter`"),
+        function::EVENT_LOG => Some("write `diagnose event-log`"),
+        function::SERVER_ID => Some("write `identify server-id`"),
+        function::READ_FILE => Some("write `read file 4:0-99`, with the file and its records"),
+        function::WRITE_FILE => Some("write `write file 4:0-99`, with the file and its records"),
+        function::READ_FIFO => Some("write `read fifo 10`, with the queue's address"),
+        _ => None,
     }
 }
 
@@ -47,26 +81,45 @@ const OBJECTS: &[ObjectSpec] = &[
         word: "function",
         index: Index::Code,
         element: Element::None,
-        classes: &[Class::Read, Class::Write, Class::Program, Class::Diagnose, Class::Identify],
+        classes: &[Class::Program],
         modicon: None,
         served: true,
     },
-    later("device-id", Index::None, &[Class::Identify]),
-    later("diagnostic", Index::Number { max: 0xFFFF }, &[Class::Diagnose]),
-    later("file", Index::FileRecord, &[Class::Read, Class::Write]),
-    later("fifo", Index::Address { max: 0xFFFF }, &[Class::Read]),
-    later("exception-status", Index::None, &[Class::Diagnose]),
-    later("event-counter", Index::None, &[Class::Diagnose]),
-    later("event-log", Index::None, &[Class::Diagnose]),
-    later("server-id", Index::None, &[Class::Identify]),
+    plain("device-id", Index::Number { max: 4 }, &[Class::Identify]),
+    plain("diagnostic", Index::Number { max: 20 }, &[Class::Diagnose]),
+    ObjectSpec { element: Element::Register, ..plain("file", Index::FileRecord, &[Class::Read, Class::Write]) },
+    plain("fifo", Index::Address { max: 0xFFFF }, &[Class::Read]),
+    plain("exception-status", Index::None, &[Class::Diagnose]),
+    plain("event-counter", Index::None, &[Class::Diagnose]),
+    plain("event-log", Index::None, &[Class::Diagnose]),
+    plain("server-id", Index::None, &[Class::Identify]),
 ];
 
 const fn points(word: &'static str, element: Element, classes: &'static [Class], modicon: u8) -> ObjectSpec {
     ObjectSpec { word, index: Index::Address { max: 0xFFFF }, element, classes, modicon: Some(modicon), served: true }
 }
 
-const fn later(word: &'static str, index: Index, classes: &'static [Class]) -> ObjectSpec {
-    ObjectSpec { word, index, element: Element::None, classes, modicon: None, served: false }
+const fn plain(word: &'static str, index: Index, classes: &'static [Class]) -> ObjectSpec {
+    ObjectSpec { word, index, element: Element::None, classes, modicon: None, served: true }
+}
+
+/// Schneider's UMAS lives in function 90 (MB-21); the diagnostics are those of MB-17 and MB-18.
+const RISKS: &[Risk] = &[
+    Risk {
+        object: FUNCTION,
+        index: 90,
+        message: "function 90 includes the stop of the device",
+        label: "its payload is not read",
+        help: "leave it out, or give it to one identity for a short time",
+    },
+    risk(1, "diagnostic 1 restarts the device's communication"),
+    risk(4, "diagnostic 4 silences the device until somebody restarts it"),
+    risk(10, "diagnostic 10 clears the counters that show an attack"),
+];
+
+const fn risk(index: u32, message: &'static str) -> Risk {
+    let help = "write `diagnose diagnostic 0` for a test of the line, 11-18 to read the counters";
+    Risk { object: DIAGNOSTIC, index, message, label: "the rule admits it", help }
 }
 
 /// Codes that are not here exist only as `function N`, in class program.
@@ -77,21 +130,21 @@ const FUNCTIONS: &[FunctionSpec] = &[
     row(4, "read_input_registers", INPUT, Class::Read),
     row(5, "write_single_coil", COIL, Class::Write),
     row(6, "write_single_register", HOLDING, Class::Write),
-    row(7, "read_exception_status", FUNCTION, Class::Diagnose),
-    row(8, "diagnostics", FUNCTION, Class::Diagnose),
-    row(11, "get_comm_event_counter", FUNCTION, Class::Diagnose),
-    row(12, "get_comm_event_log", FUNCTION, Class::Diagnose),
+    row(7, "read_exception_status", EXCEPTION_STATUS, Class::Diagnose),
+    row(8, "diagnostics", DIAGNOSTIC, Class::Diagnose),
+    row(11, "get_comm_event_counter", EVENT_COUNTER, Class::Diagnose),
+    row(12, "get_comm_event_log", EVENT_LOG, Class::Diagnose),
     row(15, "write_multiple_coils", COIL, Class::Write),
     row(16, "write_multiple_registers", HOLDING, Class::Write),
-    row(17, "report_server_id", FUNCTION, Class::Identify),
-    row(20, "read_file_record", FUNCTION, Class::Read),
-    row(21, "write_file_record", FUNCTION, Class::Write),
+    row(17, "report_server_id", SERVER_ID, Class::Identify),
+    row(20, "read_file_record", FILE, Class::Read),
+    row(21, "write_file_record", FILE, Class::Write),
     named(22, "mask_write_register"),
     row(23, "read_write_multiple_registers", HOLDING, Class::Read),
     named(23, "read_write_multiple_registers"),
-    row(24, "read_fifo_queue", FUNCTION, Class::Read),
+    row(24, "read_fifo_queue", FIFO, Class::Read),
     row(43, "encapsulated_interface_transport", FUNCTION, Class::Program),
-    row(43, "encapsulated_interface_transport", FUNCTION, Class::Identify),
+    row(43, "read_device_identification", DEVICE_ID, Class::Identify),
 ];
 
 const fn row(code: u16, name: &'static str, object: ObjectId, class: Class) -> FunctionSpec {
@@ -174,9 +227,23 @@ mod tests {
 
     #[test]
     fn an_object_id_is_its_place_in_the_table() {
-        for (id, word) in
-            [(COIL, "coil"), (DISCRETE, "discrete"), (INPUT, "input"), (HOLDING, "holding"), (FUNCTION, "function")]
-        {
+        let ids = [
+            (COIL, "coil"),
+            (DISCRETE, "discrete"),
+            (INPUT, "input"),
+            (HOLDING, "holding"),
+            (FUNCTION, "function"),
+            (DEVICE_ID, "device-id"),
+            (DIAGNOSTIC, "diagnostic"),
+            (FILE, "file"),
+            (FIFO, "fifo"),
+            (EXCEPTION_STATUS, "exception-status"),
+            (EVENT_COUNTER, "event-counter"),
+            (EVENT_LOG, "event-log"),
+            (SERVER_ID, "server-id"),
+        ];
+        assert_eq!(ids.len(), GRAMMAR.objects.len());
+        for (id, word) in ids {
             let spec = &GRAMMAR.objects[usize::from(id.0)];
             assert_eq!(spec.word, word);
             assert!(spec.served);
@@ -197,11 +264,19 @@ mod tests {
             let comes = (1..128).contains(&code) && code != 43;
             assert_eq!(code_class(code, None).is_ok(), comes && !understood, "{code}");
         }
-        assert_eq!(code_class(43, Some(14)), Ok(Class::Identify));
+        assert_eq!(code_class(43, Some(14)), Err("write `identify device-id`"));
         assert_eq!(code_class(43, Some(13)), Ok(Class::Program));
         assert_eq!(code_class(8, Some(4)), Err("only function 43 has a sub-code"));
-        for one in GRAMMAR.functions.iter().filter(|one| one.object == FUNCTION && one.code != 43) {
-            assert_eq!(code_class(one.code, None), Ok(one.class), "{}", one.name);
+    }
+
+    #[test]
+    fn what_is_understood_says_how_it_is_written() {
+        for one in GRAMMAR.functions.iter().filter(|one| one.code != 43) {
+            let code = u8::try_from(one.code).expect("a Modbus function");
+            let told = understood(code).expect("a row is understood");
+            let object = GRAMMAR.objects[usize::from(one.object.0)].word;
+            assert!(told.contains(object), "{}: {told}", one.name);
+            assert!(one.code < 7 || code >= 15 && code != 17 || told.contains(one.class.as_str()), "{}", one.name);
         }
     }
 

@@ -159,8 +159,13 @@ impl Bench<'_> {
         if !size.is_finite() || size < 0.0 {
             fault(found, "a step is 0 or more", None);
         }
-        if let Some((object, at)) = step.from {
-            self.check_readback(object, at, ranges, found);
+        match step.from {
+            Some((object, at)) => self.check_readback(object, at, ranges, found),
+            None if !spec.can_be_asked() => {
+                let help = "name a register that shows it: `step N from input 12`";
+                fault(found, format!("the gateway cannot read `{}` back", spec.word), Some(help));
+            }
+            None => {}
         }
         let or_to = step.or_to.iter().map(|to| (*to, *to));
         Some(Step { size: step.size, direction: step.direction, or_to: spans(or_to, format, found), from: step.from })
@@ -175,7 +180,9 @@ impl Bench<'_> {
             }
         };
         let fits = self.grammar.objects.get(usize::from(object.0)).is_some_and(|spec| {
-            spec.element == Element::Register && at.checked_add(length).is_some_and(|last| last <= highest(spec))
+            spec.element == Element::Register
+                && spec.can_be_asked()
+                && at.checked_add(length).is_some_and(|last| last <= highest(spec))
         });
         if !fits {
             fault(found, "`from` names registers that do not all exist", None);
@@ -188,7 +195,7 @@ impl Bench<'_> {
             .grammar
             .objects
             .get(usize::from(when.object.0))
-            .is_some_and(|spec| spec.element != Element::None && when.address <= highest(spec));
+            .is_some_and(|spec| spec.can_be_asked() && when.address <= highest(spec));
         if !readable {
             fault(found, "`when` asks about a point that cannot be read", None);
         }

@@ -266,6 +266,11 @@ impl Check<'_> {
             let message = format!("`step` needs numbers, and `{}` holds none here", on.spec.word);
             return self.conflict(at, message, "nothing to step", "leave `step` out");
         };
+        if step.from.is_none() && !on.spec.can_be_asked() {
+            let message = format!("the gateway cannot read `{}` back", on.spec.word);
+            let help = "name a register that shows it: `step N from input 12`";
+            self.conflict(at, message, "measured against what?", help);
+        }
         if self.type_is_broken() {
             return;
         }
@@ -283,7 +288,7 @@ impl Check<'_> {
             && self
                 .grammar
                 .object(object.is)
-                .is_some_and(|spec| spec.element != Element::Register || !spec.classes.contains(&Class::Read))
+                .is_some_and(|spec| spec.element != Element::Register || !spec.can_be_asked())
         {
             self.conflict(object.at, "a readback is a register that can be read", "no such register", "");
         }
@@ -319,7 +324,7 @@ impl Check<'_> {
             Element::Register => Holds::Number(Format::U16),
             Element::None => Holds::Nothing,
         };
-        if matches!(holds, Holds::Nothing) || !spec.classes.contains(&Class::Read) {
+        if matches!(holds, Holds::Nothing) || !spec.can_be_asked() {
             let message = format!("`{}` holds nothing that can be read", spec.word);
             return self.conflict(when.object.at, message, "a condition needs a readable point", "");
         }

@@ -24,9 +24,19 @@ const SLIPS: &[(&str, FaultKind, &str, &str)] = &[
     ("hmi read hodling 0", FaultKind::UnknownWord, "hodling", "did you mean `holding`?"),
     ("hmi read fifo 3", FaultKind::NotServed, "fifo", ""),
     ("hmi read fifo 3 via 24", FaultKind::NotServed, "fifo", ""),
-    ("hmi program function 8", FaultKind::Conflict, "8", "write `diagnose function 8`"),
-    ("any program function 43/14", FaultKind::Conflict, "43/14", "write `identify function 43/14`"),
-    ("any program function 43", FaultKind::Conflict, "43", "name its sub-code: `function 43/13` or `function 43/14`"),
+    (
+        "hmi program function 8",
+        FaultKind::Conflict,
+        "8",
+        "write `diagnose diagnostic 0`, with the sub-function's number",
+    ),
+    ("any program function 43/14", FaultKind::Conflict, "43/14", "write `identify device-id`"),
+    (
+        "any program function 43",
+        FaultKind::Conflict,
+        "43",
+        "name its sub-code: `function 43/13`, or write `identify device-id`",
+    ),
     ("any program function 128", FaultKind::Conflict, "128", "function codes are 1 to 127"),
     (
         "any program function 6",

@@ -54,6 +54,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
         row(8, 7, Class::Diagnose, false),
     ],
     code_class: crate::modbus::GRAMMAR.code_class,
+    risks: &[],
 };
 
 pub(super) fn rule(text: &str) -> Result<Sentence, Vec<SentenceFault>> {
@@ -83,7 +84,7 @@ fn canonical_sentences_print_as_they_were_written() {
         "hmi write coil 7 = on when discrete 20 = on",
         "any read holding",
         "eng program function 90",
-        "eng identify function 43/14, 17",
+        "eng program function 43/13, 90",
         "eng read file 4:0-9, 5:7",
         "eng diagnose diagnostic 4 unit 1-5, 9 max 1/h each spends tests during not day-shift",
         "hmi write holding 40 bit 3 unit 2 = on via 22",
@@ -229,8 +230,8 @@ fn a_deed_prints_as_the_rule_that_allows_it_alone() {
         (deed(Class::Write, HOLDING, 22, (4, 4), Values::Words(&[])), "scada-1 write holding 4 unit 1 = [] via 22"),
         (deed(Class::Program, FUNCTION, 90, (90, 90), Values::None), "scada-1 program function 90 unit 1 via 90"),
         (
-            deed(Class::Identify, FUNCTION, 43, (3883, 3883), Values::None),
-            "scada-1 identify function 43/14 unit 1 via 43",
+            deed(Class::Program, FUNCTION, 43, (3627, 3627), Values::None),
+            "scada-1 program function 43/13 unit 1 via 43",
         ),
         (deed(Class::Identify, DEVICE_ID, 3883, (0, 0), Values::None), "scada-1 identify device-id unit 1 via 43/14"),
     ] {
