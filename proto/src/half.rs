@@ -9,7 +9,7 @@
 
 use crate::{
     protocol::{Answer, Message},
-    vocab::{Cause, Reason},
+    vocab::{Cause, Reason, Repair},
 };
 
 /// Names one accepted message on its way to the device and back. Unique within a conduit's life.
@@ -37,6 +37,8 @@ pub enum Step<'b> {
     },
     /// One whole message. Its bytes are used.
     Asked(Asked<'b>),
+    /// A whole message whose turn has not come: ask again with the same bytes when an answer has left.
+    Wait,
     /// The protocol's own housekeeping, already answered. Its bytes are used.
     Own {
         /// How many bytes of the input were used.
@@ -62,6 +64,8 @@ pub struct Asked<'b> {
     pub id: u32,
     /// What it says.
     pub body: Body<'b>,
+    /// Whether it was brought to its canonical form, and how.
+    pub repaired: Option<Repair>,
 }
 
 /// What a whole message says.
@@ -93,6 +97,17 @@ pub struct Told<'b> {
     pub outcome: Outcome,
     /// The exception code that the device sent, where it sent one (as it came, before repair).
     pub exception: Option<u8>,
+    /// Whether it was repaired, and how.
+    pub repaired: Option<Repair>,
+}
+
+/// What became of a message on its way to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It left, and its answer is awaited.
+    Awaited,
+    /// It left, and nobody answers it.
+    Unanswered,
 }
 
 /// How an answer counts.
@@ -164,7 +179,7 @@ pub enum Ids {
 }
 
 /// What a peer's half is made with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PeerOptions {
     /// The protocol's own settings.
     pub settings: crate::keys::Settings,
@@ -172,6 +187,8 @@ pub struct PeerOptions {
     pub pending: usize,
     /// From a message's first byte to its last.
     pub frame_timeout: core::time::Duration,
+    /// Peers have their roles from their certificates alone: refusals say as little as the security profile wants.
+    pub roles_by_certificate: bool,
 }
 
 /// What a device's half is made with.

@@ -65,6 +65,28 @@ pub enum Kind {
     Table,
 }
 
+/// What does not go together in a protocol's own table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFault {
+    /// Where.
+    pub place: KeyPlace,
+    /// Served all the same, and probably not what was meant.
+    pub is_warning: bool,
+    /// One line: what is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+/// What a [`KeyFault`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// This key of the table.
+    Key(&'static str),
+    /// The rule at this place of the plan.
+    Rule(usize),
+}
+
 /// A value that was read under a [`KeySpec`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {

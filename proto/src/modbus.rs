@@ -1,9 +1,10 @@
 //! Modbus/TCP: what may its bytes be, what would they do, and who speaks it?
 //!
 //! ```text
-//! tables     the words of its sentences, its functions, its config keys, its presets
+//! tables     the words of its sentences, its functions, its presets
+//! keys       the keys of its config table, and what follows from them
 //! function   which lengths a function fixes: the shape that severs when it is broken
-//! frame      the MBAP header: where a message ends; the sheet on which one is written
+//! frame      the MBAP header, or RTU's CRC: where a message ends; the sheet on which one is written
 //! bits       packed bits whose pad bits read as zero
 //! request    a legal request, its deeds, its canonical bytes
 //! response   an answer checked against its request, and what it shows
@@ -19,6 +20,7 @@ mod build;
 mod device;
 mod frame;
 mod function;
+mod keys;
 mod number;
 mod peer;
 mod refusal;
@@ -34,4 +36,5 @@ pub use peer::{Peer, fuzz_peer};
 pub use refusal::answer;
 pub use request::Request;
 pub use response::Response;
-pub use tables::{GRAMMAR, KEYS, PRESETS};
+pub use keys::{KEYS, check, is_broadcast};
+pub use tables::{GRAMMAR, PRESETS};

@@ -1,14 +1,14 @@
 //! Which protocols are there, and who speaks each? One line a protocol.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::ops::ControlFlow;
 
 use crate::{
     deed::{Deed, ReadFirst, Seen},
-    half::{Asked, DeviceOptions, DeviceStep, DeviceTick, Input, PeerOptions, Step, Ticket, Told},
-    keys::KeySpec,
+    half::{Asked, DeviceOptions, DeviceStep, DeviceTick, Input, PeerOptions, Sent, Step, Ticket, Told},
+    keys::{KeyFault, KeySpec, Settings},
     out::{Full, Out},
-    policy::Denied,
+    policy::{Denied, Plan},
     sentence::{BuildFault, Grammar, Preset, Sentence},
     time::{Mono, Now},
     vocab::{Cause, OnDeny, Reason},
@@ -30,8 +30,18 @@ macro_rules! protocols {
             pub fn keys(self) -> &'static [KeySpec] { match self { $(Self::$name => crate::$module::KEYS),+ } }
             /// The literal sentences that a `preset` stands for.
             pub fn presets(self) -> &'static [Preset] { match self { $(Self::$name => crate::$module::PRESETS),+ } }
-            /// The error code with which a refusal of `reason` is answered; absent: silence, or the session closes.
-            pub fn answer(self, reason: Reason) -> Option<u8> { match self { $(Self::$name => crate::$module::answer(reason)),+ } }
+            /// The error code with which a refusal is answered under these settings; absent: silence, or the session closes.
+            pub fn answer(self, denied: &Denied, options: &PeerOptions) -> Option<u8> {
+                match self { $(Self::$name => crate::$module::answer(denied, options)),+ }
+            }
+            /// What does not go together in the conduit's own table. `pending`: its `upstream_pending`.
+            pub fn check(self, plan: &Plan, pending: u16) -> Vec<KeyFault> {
+                match self { $(Self::$name => crate::$module::check(plan, pending)),+ }
+            }
+            /// Whether a message to `unit` goes to every unit of the conduit.
+            pub fn is_broadcast(self, settings: &Settings, unit: u32) -> bool {
+                match self { $(Self::$name => crate::$module::is_broadcast(settings, unit)),+ }
+            }
             /// The half that faces the peer.
             pub fn peer_half(self, options: &PeerOptions) -> PeerHalf {
                 match self { $(Self::$name => PeerHalf::$name(crate::$module::Peer::new(options))),+ }
@@ -123,6 +133,13 @@ macro_rules! protocols {
             pub fn refuse_ticket(&mut self, ticket: Ticket, denied: &Denied, style: OnDeny, to_peer: &mut Out) -> Result<(), Full> {
                 match self { $(Self::$name(one) => one.refuse_ticket(ticket, denied, style, to_peer)),+ }
             }
+            /// No answer will come, and none is owed: the message's slot is free.
+            ///
+            /// # Errors
+            /// [`Full`] when an answer behind it does not fit.
+            pub fn unanswered(&mut self, ticket: Ticket, to_peer: &mut Out) -> Result<(), Full> {
+                match self { $(Self::$name(one) => one.unanswered(ticket, to_peer)),+ }
+            }
             /// Hands over the device's answer, in its turn.
             ///
             /// # Errors
@@ -153,7 +170,7 @@ macro_rules! protocols {
             ///
             /// # Errors
             /// `too_many_pending` without room; `not_canonical` where what would leave is not what was judged.
-            pub fn submit(&mut self, message: &Message<'_>, ticket: Ticket, now: Now, to_device: &mut Out) -> Result<(), Reason> {
+            pub fn submit(&mut self, message: &Message<'_>, ticket: Ticket, now: Now, to_device: &mut Out) -> Result<Sent, Reason> {
                 match (self, message) { $((Self::$name(one), Message::$name(message)) => one.submit(message, ticket, now, to_device)),+ }
             }
             /// The gateway's own read for `step` and `when`.

@@ -216,3 +216,15 @@ crate::words! {
         InternalError = "internal_error",
     }
 }
+
+crate::words! {
+    /// How a message was brought to its canonical form (language.md section 3).
+    Repair {
+        /// Pad bits of a request were not zero, and were cleared.
+        RequestPadding = "request_padding",
+        /// Pad bits of an answer were not zero, and were cleared.
+        ResponsePadding = "response_padding",
+        /// The device sent an exception code that its protocol does not know; it was passed on as a device failure.
+        ExceptionCode = "exception_code",
+    }
+}

@@ -6,24 +6,28 @@
 //!                       |       -> request_timeout       -> TimedOut(ticket)                           -> [tombstone]
 //!                       `> answer to a tombstone or to nothing -> Dropped(unsolicited_response)
 //! ```
-//! One ADU a request, nothing is ever sent twice.
+//! One ADU a request, nothing is ever sent twice. Where no id tells answers apart (RTU, `upstream_tid = "ignore"`) one
+//! request is in flight at most, and a connection on which an answer may still come late is used no more: the next
+//! request could be given the last one's answer, and all after it too (GEN-08).
 
 use alloc::{boxed::Box, collections::VecDeque};
 use core::time::Duration;
 
 use super::{
-    frame::{self, Adu, Framed, Sheet},
+    frame::{self, Adu, Framed, Sheet, rtu},
     function::Shape,
+    keys::{Framing, Ways},
     request::{Request, Space},
     response::Response,
 };
 use crate::{
     deed::ReadFirst,
-    half::{DeviceOptions, DeviceStep, DeviceTick, Ids, Input, Outcome, Ticket, Told},
+    half::{DeviceOptions, DeviceStep, DeviceTick, Ids, Input, Outcome, Sent, Ticket, Told},
+    keys::Setting,
     out::Out,
     protocol::Answer,
     time::{Mono, Now},
-    vocab::{Cause, Reason},
+    vocab::{Cause, Reason, Repair},
 };
 
 /// Requests that were given up and may still be answered late. Their ids are not used again while they are remembered.
@@ -51,6 +55,9 @@ pub struct Device {
     ids: Ids,
     /// When the first byte of the answer that is not whole yet was seen.
     partial: Option<Mono>,
+    ways: Ways,
+    /// An answer may still come, and no id would tell whose it is: this connection ends.
+    stale: bool,
 }
 
 /// One request in flight.
@@ -65,16 +72,20 @@ struct Entry {
 
 impl Device {
     pub(crate) fn new(options: &DeviceOptions) -> Self {
+        let ways = Ways::of(&options.settings);
+        let most = if tells_apart(&ways) { PENDING_MAX } else { 1 };
         Self {
             entries: VecDeque::new(),
             tombstones: VecDeque::new(),
             answered: Box::default(),
             next_id: 1,
-            pending: options.pending.clamp(1, PENDING_MAX),
+            pending: options.pending.clamp(1, most),
             frame_timeout: options.frame_timeout,
             request_timeout: options.request_timeout,
             ids: options.ids,
             partial: None,
+            ways,
+            stale: false,
         }
     }
 
@@ -84,7 +95,7 @@ impl Device {
         ticket: Ticket,
         now: Now,
         to_device: &mut Out,
-    ) -> Result<(), Reason> {
+    ) -> Result<Sent, Reason> {
         if !self.has_room() {
             return Err(Reason::TooManyPending);
         }
@@ -94,11 +105,16 @@ impl Device {
         if Request::restore(&stored) != Some(*request) {
             return Err(Reason::NotCanonical);
         }
-        let adu = Sheet::adu(id, request.unit, |pdu| request.write(pdu));
+        let adu = Sheet::framed(self.ways.upstream_framing, id, request.unit, |pdu| request.write(pdu));
         to_device.push(adu.as_slice()).map_err(|_| Reason::TooManyPending)?;
+        if !request.is_answered() || self.is_broadcast(request.unit) {
+            // One that answers all the same answers nothing.
+            bury(&mut self.tombstones, id);
+            return Ok(Sent::Unanswered);
+        }
         let due = now.mono.after(self.request_timeout);
         self.entries.push_back(Entry { id, ticket, request: stored, due });
-        Ok(())
+        Ok(Sent::Awaited)
     }
 
     pub(crate) fn ask(
@@ -115,7 +131,11 @@ impl Device {
             return Err(Reason::InternalError);
         };
         let request = Request::plain_read(unit, space, first, count).map_err(|_| Reason::InternalError)?;
-        self.submit(&request, ticket, now, to_device)
+        // Nobody would answer.
+        if self.is_broadcast(unit) {
+            return Err(Reason::UnitNotAllowed);
+        }
+        self.submit(&request, ticket, now, to_device).map(|_| ())
     }
 
     pub(crate) fn next<'b>(&'b mut self, input: Input<'b>, now: Now, _to_device: &mut Out) -> DeviceStep<'b> {
@@ -127,8 +147,17 @@ impl Device {
             }
             Input::Eof => return DeviceStep::End { cause: Cause::DeviceClosed, reason: None },
         };
-        // The length of an answer follows from its request, so it is judged once the message is whole.
-        match frame::first(bytes, |_, _| Shape::Right) {
+        if self.stale {
+            return broken(Reason::UnsolicitedResponse);
+        }
+        let framed = match (self.ways.upstream_framing, self.entries.front()) {
+            // The length of an answer follows from its request, so it is judged once the message is whole.
+            (Framing::Tcp, _) => frame::first(bytes, |_, _| Shape::Right),
+            (Framing::Rtu, Some(entry)) => rtu::response(bytes, entry.request.get(1..).unwrap_or_default()),
+            (Framing::Rtu, None) if bytes.is_empty() => Framed::Need(1),
+            (Framing::Rtu, None) => Framed::Broken(Reason::UnsolicitedResponse),
+        };
+        match framed {
             Framed::Need(at_least) => {
                 self.partial = if bytes.is_empty() { None } else { self.partial.or(Some(now.mono)) };
                 DeviceStep::Need { at_least }
@@ -142,7 +171,7 @@ impl Device {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.entries.len() < self.pending
+        !self.stale && self.entries.len() < self.pending
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -159,10 +188,14 @@ impl Device {
     pub(crate) fn deadline(&self) -> Option<Mono> {
         let frame = self.partial.map(|since| since.after(self.frame_timeout));
         let request = self.entries.front().map(|entry| entry.due);
-        frame.into_iter().chain(request).min()
+        let stale = self.stale.then_some(Mono::ZERO);
+        frame.into_iter().chain(request).chain(stale).min()
     }
 
     pub(crate) fn tick(&mut self, now: Now, _to_device: &mut Out) -> DeviceTick {
+        if self.stale {
+            return DeviceTick::End(Cause::RequestTimeout);
+        }
         if self.partial.is_some_and(|since| since.after(self.frame_timeout) <= now.mono) {
             return DeviceTick::End(Cause::FrameTimeout);
         }
@@ -171,7 +204,7 @@ impl Device {
         }
         match self.entries.pop_front() {
             Some(entry) => {
-                bury(&mut self.tombstones, entry.id);
+                self.give_up(entry.id);
                 DeviceTick::TimedOut(entry.ticket)
             }
             None => DeviceTick::Idle,
@@ -189,6 +222,16 @@ impl Device {
             assert!(!self.tombstones.contains(&entry.id), "an id in flight has a tombstone");
             assert!(Request::restore(&entry.request).is_some(), "a request that cannot be read again");
         }
+    }
+
+    fn is_broadcast(&self, unit: u8) -> bool {
+        self.ways.broadcast && unit == 0
+    }
+
+    /// The true answer of this request may still come.
+    fn give_up(&mut self, id: u16) {
+        bury(&mut self.tombstones, id);
+        self.stale = !tells_apart(&self.ways);
     }
 
     /// An id that is neither in flight nor may be answered late.
@@ -216,7 +259,11 @@ impl Device {
     /// Finds the request of an answer and checks the one against the other.
     fn pair<'b>(&'b mut self, adu: &Adu<'b>) -> DeviceStep<'b> {
         let used = adu.frame.len();
-        let at = self.entries.iter().position(|entry| entry.id == adu.id);
+        let at = if tells_apart(&self.ways) {
+            self.entries.iter().position(|entry| entry.id == adu.id)
+        } else {
+            (self.entries.len() == 1).then_some(0)
+        };
         let Some(entry) = at.and_then(|at| self.entries.remove(at)) else {
             self.tombstones.retain(|id| *id != adu.id);
             return DeviceStep::Dropped { used, reason: Reason::UnsolicitedResponse, spoiled: None };
@@ -224,14 +271,22 @@ impl Device {
         self.answered = entry.request;
         let read = Request::restore(&self.answered).map(|request| Response::read(request, adu.unit, adu.pdu));
         let Some(Ok((response, exception))) = read else {
-            // Its true answer may still come.
             bury(&mut self.tombstones, entry.id);
+            self.stale = !tells_apart(&self.ways);
             return DeviceStep::Dropped { used, reason: Reason::ResponseMismatch, spoiled: Some(entry.ticket) };
         };
         let outcome = if exception.is_some() { Outcome::Exception } else { Outcome::Ok };
-        let told = Told { ticket: entry.ticket, answer: Answer::Modbus(response), outcome, exception };
+        let strange = exception.is_some() && exception != response.exception();
+        let padded = response.cleared_padding().then_some(Repair::ResponsePadding);
+        let repaired = if strange { Some(Repair::ExceptionCode) } else { padded };
+        let told = Told { ticket: entry.ticket, answer: Answer::Modbus(response), outcome, exception, repaired };
         DeviceStep::Told { used, told }
     }
+}
+
+/// Whether an answer's id tells whose it is.
+fn tells_apart(ways: &Ways) -> bool {
+    ways.upstream_framing == Framing::Tcp && !ways.ignore_ids
 }
 
 /// Remembers that `id` may still be answered.
@@ -246,13 +301,19 @@ const fn broken<'b>(reason: Reason) -> DeviceStep<'b> {
     DeviceStep::End { cause: Cause::Malformed, reason: Some(reason) }
 }
 
-/// The fuzzer's way in: a device that says anything at all in answer to one request of each kind.
+/// The fuzzer's way in: a device that says anything at all, in either framing, in answer to one request of each kind.
 ///
 /// # Panics
 /// When an invariant breaks, or more answers are told than requests were sent.
 pub fn fuzz_device(bytes: &[u8]) {
+    ["tcp", "rtu"].iter().for_each(|framing| says(framing, bytes));
+}
+
+fn says(framing: &str, bytes: &[u8]) {
+    let mut settings = crate::keys::Settings::default();
+    settings.0.insert("upstream_framing", Setting::Text(framing.into()));
     let options = DeviceOptions {
-        settings: crate::keys::Settings::default(),
+        settings,
         pending: 8,
         frame_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(10),
@@ -283,196 +344,4 @@ pub fn fuzz_device(bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::vec::Vec;
-
-    use super::*;
-    use crate::modbus::{
-        tables::HOLDING,
-        vectors::{device, hex},
-    };
-
-    fn at(secs: u64) -> Now {
-        Now { mono: Mono::ZERO.after(Duration::from_secs(secs)), ..Now::default() }
-    }
-
-    fn submit(device: &mut Device, ticket: u64, pdu: &str, now: Now, out: &mut Out) -> Result<(), Reason> {
-        let pdu = hex(pdu);
-        let submitted = device.submit(&Request::of(1, &pdu).expect("legal"), Ticket(ticket), now, out);
-        device.check_invariants();
-        submitted
-    }
-
-    /// `(ticket, exception)`, or the reason and the spoiled ticket.
-    type Heard = Result<(u64, Option<u8>), (Reason, Option<u64>)>;
-
-    fn hear(device: &mut Device, adu: &str) -> Heard {
-        let adu = hex(adu);
-        let heard = match device.next(Input::Stream(&adu), Now::default(), &mut Out::new(0)) {
-            DeviceStep::Told { used, told } => {
-                assert_eq!(used, adu.len());
-                Ok((told.ticket.0, told.exception))
-            }
-            DeviceStep::Dropped { reason, spoiled, .. } => Err((reason, spoiled.map(|ticket| ticket.0))),
-            other => panic!("{other:?}"),
-        };
-        device.check_invariants();
-        heard
-    }
-
-    #[test]
-    fn requests_leave_under_our_own_ids_one_adu_each() {
-        let (mut device, mut out) = (device(2, Ids::Own), Out::new(64));
-        submit(&mut device, 70, "06 0028 05dc", at(0), &mut out).expect("room");
-        submit(&mut device, 71, "0f 0013 000a 02 cdff", at(0), &mut out).expect("room");
-        assert_eq!(out.as_slice(), hex("0001 0000 0006 01 06 0028 05dc 0002 0000 0009 01 0f 0013 000a 02 cd03"));
-        assert_eq!(submit(&mut device, 72, "06 0028 05dc", at(0), &mut out), Err(Reason::TooManyPending));
-        assert_eq!(hear(&mut device, "0002 0000 0006 01 0f 0013 000a"), Ok((71, None)));
-        assert_eq!(hear(&mut device, "0001 0000 0006 01 06 0028 05dc"), Ok((70, None)));
-        assert_eq!((device.in_flight(), device.deadline()), (0, None));
-    }
-
-    #[test]
-    fn an_acknowledgement_must_repeat_the_write() {
-        for (pdu, lie) in [
-            ("05 0007 ff00", "05 0007 0000"),
-            ("06 0028 05dc", "06 0028 05dd"),
-            ("06 0028 05dc", "06 0029 05dc"),
-            ("0f 0013 000a 02 cd01", "0f 0013 0009"),
-            ("10 0001 0002 04 000a0102", "10 0001 0001"),
-            ("10 0001 0002 04 000a0102", "10 0001 0002 04 000a0102"),
-            ("16 0004 00f2 0025", "16 0004 00f2 0024"),
-            ("17 0003 0002 000e 0001 02 00ff", "17 02 0001"),
-            ("01 0000 0009", "01 01 ff"),
-            ("2b 0e 01 00", "2b 0d 01 00"),
-        ] {
-            let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
-            submit(&mut device, 5, pdu, at(0), &mut out).expect("room");
-            let lie = hex(lie);
-            let adu = Sheet::adu(1, 1, |sheet| sheet.put(&lie));
-            let step = device.next(Input::Stream(adu.as_slice()), at(0), &mut out);
-            assert!(
-                matches!(step, DeviceStep::Dropped { reason: Reason::ResponseMismatch, spoiled: Some(Ticket(5)), .. }),
-                "GEN-08 {pdu}: {step:?}"
-            );
-            assert_eq!(device.in_flight(), 0);
-        }
-    }
-
-    #[test]
-    fn the_true_answer_after_a_lie_answers_nothing() {
-        let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
-        submit(&mut device, 5, "03 0000 0001", at(0), &mut out).expect("room");
-        assert_eq!(hear(&mut device, "0001 0000 0005 01 04 02 000a"), Err((Reason::ResponseMismatch, Some(5))));
-        submit(&mut device, 6, "03 0000 0001", at(0), &mut out).expect("room");
-        assert_eq!(hear(&mut device, "0001 0000 0005 01 03 02 000a"), Err((Reason::UnsolicitedResponse, None)));
-        assert_eq!(hear(&mut device, "0002 0000 0005 01 03 02 000b"), Ok((6, None)));
-    }
-
-    #[test]
-    fn a_late_answer_is_dropped_and_its_id_rests() {
-        let (mut device, mut out) = (device(2, Ids::Own), Out::new(300));
-        submit(&mut device, 5, "03 0000 0001", at(0), &mut out).expect("room");
-        submit(&mut device, 6, "03 0000 0001", at(1), &mut out).expect("room");
-        assert_eq!(device.deadline(), Some(at(10).mono));
-        assert_eq!(device.tick(at(9), &mut out), DeviceTick::Idle);
-        assert_eq!(device.tick(at(10), &mut out), DeviceTick::TimedOut(Ticket(5)));
-        assert_eq!(device.tick(at(10), &mut out), DeviceTick::Idle);
-        device.check_invariants();
-        device.next_id = 1;
-        submit(&mut device, 7, "03 0000 0001", at(10), &mut out).expect("room");
-        assert_eq!(&out.as_slice()[24..26], [0, 3], "neither the tombstone's id nor the one in flight");
-        assert_eq!(hear(&mut device, "0001 0000 0005 01 03 02 000a"), Err((Reason::UnsolicitedResponse, None)));
-        assert_eq!(hear(&mut device, "0002 0000 0005 01 03 02 000a"), Ok((6, None)));
-        assert_eq!(hear(&mut device, "0003 0000 0005 01 03 02 000a"), Ok((7, None)));
-    }
-
-    #[test]
-    fn tombstones_are_bounded_and_ids_wrap() {
-        let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
-        device.next_id = u16::MAX - 100;
-        for n in 0..1000u64 {
-            out.clear();
-            submit(&mut device, n, "03 0000 0001", at(n * 10), &mut out).expect("room");
-            assert_eq!(device.tick(at(n * 10 + 10), &mut out), DeviceTick::TimedOut(Ticket(n)));
-        }
-        assert_eq!(device.tombstones.len(), TOMBSTONES_MAX);
-        device.check_invariants();
-    }
-
-    #[test]
-    fn exceptions_pass_and_unknown_ones_become_04() {
-        for (code, passed) in
-            [(1u8, 1u8), (2, 2), (5, 5), (6, 6), (8, 8), (10, 10), (11, 11), (0, 4), (9, 4), (0x63, 4)]
-        {
-            let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
-            submit(&mut device, 5, "03 0000 0001", at(0), &mut out).expect("room");
-            let adu = Sheet::adu(1, 1, |sheet| sheet.put(&[0x83, code]));
-            let DeviceStep::Told { told, .. } = device.next(Input::Stream(adu.as_slice()), at(0), &mut out) else {
-                panic!("exception {code} is not told");
-            };
-            let Answer::Modbus(response) = told.answer;
-            assert_eq!((told.outcome, told.exception), (Outcome::Exception, Some(code)));
-            assert_eq!(response.exception(), Some(passed), "MB-36");
-            let mut sheet = Sheet::new();
-            response.write(&mut sheet);
-            assert_eq!(sheet.as_slice(), [0x83, passed]);
-        }
-    }
-
-    #[test]
-    fn an_answer_that_never_ends_ends_the_connection() {
-        let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
-        submit(&mut device, 5, "03 0000 0001", at(0), &mut out).expect("room");
-        assert!(matches!(device.next(Input::Stream(&[0, 1]), at(1), &mut out), DeviceStep::Need { at_least: 4 }));
-        assert_eq!(device.deadline(), Some(at(6).mono));
-        assert_eq!(device.tick(at(6), &mut out), DeviceTick::End(Cause::FrameTimeout));
-        let step = device.next(Input::Eof, at(6), &mut out);
-        assert!(matches!(step, DeviceStep::End { cause: Cause::Truncated, reason: Some(_) }));
-    }
-
-    #[test]
-    fn a_lost_connection_gives_up_every_ticket_once() {
-        let (mut device, mut out) = (device(3, Ids::Own), Out::new(300));
-        for ticket in 0..3 {
-            submit(&mut device, ticket, "03 0000 0001", at(0), &mut out).expect("room");
-        }
-        let given: Vec<_> = core::iter::from_fn(|| device.abandon()).collect();
-        assert_eq!(given, [Ticket(0), Ticket(1), Ticket(2)]);
-        assert_eq!((device.in_flight(), device.deadline()), (0, None));
-        let step = device.next(Input::Eof, at(0), &mut out);
-        assert!(matches!(step, DeviceStep::End { cause: Cause::DeviceClosed, reason: None }));
-    }
-
-    #[test]
-    fn our_own_read_is_the_plain_one_of_its_object() {
-        for (space, pdu) in [(Space::Coil, "01"), (Space::Discrete, "02"), (Space::Holding, "03"), (Space::Input, "04")]
-        {
-            let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
-            let read = ReadFirst { unit: 9, object: space.object(), first: 0x10, count: 2 };
-            device.ask(&read, Ticket(1), at(0), &mut out).expect("room");
-            assert_eq!(out.as_slice()[6..], [&[9], &*hex(pdu), &[0, 0x10, 0, 2]].concat());
-        }
-        let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
-        for (unit, first, count) in [(1, 0, 126), (1, 0, 0), (1, 65535, 2), (256, 0, 1), (1, 65536, 1)] {
-            let read = ReadFirst { unit, object: HOLDING, first, count };
-            assert_eq!(device.ask(&read, Ticket(1), at(0), &mut out), Err(Reason::InternalError));
-        }
-        assert!(out.is_empty());
-    }
-
-    #[test]
-    fn a_request_that_does_not_fit_the_buffer_never_left() {
-        let (mut device, mut out) = (device(1, Ids::Own), Out::new(11));
-        assert_eq!(submit(&mut device, 5, "03 0000 0001", at(0), &mut out), Err(Reason::TooManyPending));
-        assert_eq!((device.in_flight(), out.len()), (0, 0));
-    }
-
-    #[test]
-    fn a_replay_speaks_under_the_ids_that_it_saw() {
-        let (mut device, mut out) = (device(4, Ids::Observed), Out::new(300));
-        submit(&mut device, 0x5_1234, "03 0000 0001", at(0), &mut out).expect("room");
-        assert_eq!(submit(&mut device, 0x6_1234, "03 0000 0001", at(0), &mut out), Err(Reason::DuplicateId));
-        assert_eq!(hear(&mut device, "1234 0000 0005 01 03 02 000a"), Ok((0x5_1234, None)));
-    }
-}
+mod tests;

@@ -6,7 +6,12 @@
 //! ```
 //! Messaging on TCP/IP 3.1.3. The claimed length is compared, never allocated.
 
-use super::function::{PDU_MAX, Shape};
+pub(super) mod rtu;
+
+use super::{
+    function::{PDU_MAX, Shape},
+    keys::Framing,
+};
 use crate::{reader::Reader, vocab::Reason};
 
 /// Bytes before the PDU.
@@ -95,6 +100,14 @@ impl Sheet {
             *header = [id_high, id_low, 0, 0, length_high, length_low, unit];
         }
         sheet
+    }
+
+    /// A whole message in this framing.
+    pub(super) fn framed(framing: Framing, id: u16, unit: u8, pdu: impl FnOnce(&mut Self)) -> Self {
+        match framing {
+            Framing::Tcp => Self::adu(id, unit, pdu),
+            Framing::Rtu => rtu::adu(unit, pdu),
+        }
     }
 
     /// Adds bytes.

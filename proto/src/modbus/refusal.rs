@@ -1,6 +1,7 @@
 //! Which exception does a refusal become?
 
-use crate::vocab::Reason;
+use super::keys::Ways;
+use crate::{half::PeerOptions, policy::Denied, vocab::Reason};
 
 /// What the function cannot do here.
 pub(super) const ILLEGAL_FUNCTION: u8 = 0x01;
@@ -14,9 +15,43 @@ const DEVICE_BUSY: u8 = 0x06;
 const PATH_UNAVAILABLE: u8 = 0x0A;
 const NO_RESPONSE: u8 = 0x0B;
 
-/// The exception code of language.md section 3, or none where the answer is silence. Reads outside their addresses get
-/// 02 like writes: that is the default of `read_refusal`.
-pub const fn answer(reason: Reason) -> Option<u8> {
+/// The exception with which a conduit of these options answers a refusal, or none where the answer is silence.
+pub fn answer(denied: &Denied, options: &PeerOptions) -> Option<u8> {
+    let ways = Ways::of(&options.settings);
+    code(denied, &ways, ways.roles_only.unwrap_or(options.roles_by_certificate))
+}
+
+/// The same with the settings read. `roles_only`: as the security profile wants it, what the policy refuses is 01.
+pub(super) fn code(denied: &Denied, ways: &Ways, roles_only: bool) -> Option<u8> {
+    match usual(denied.reason) {
+        Some(_) if roles_only && is_policy(denied.reason) => Some(ILLEGAL_FUNCTION),
+        Some(ILLEGAL_ADDRESS) if denied.is_read => Some(ways.read_refusal),
+        other => other,
+    }
+}
+
+/// What the policy says of a request, whenever and however often it is asked: not a limit, not the state of a device.
+const fn is_policy(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::FunctionNotAllowed
+            | Reason::UnitNotAllowed
+            | Reason::IdentityNotAllowed
+            | Reason::DirectionNotAllowed
+            | Reason::NotCanonical
+            | Reason::NoGrant
+            | Reason::GrantExpired
+            | Reason::GrantRevoked
+            | Reason::AddressNotAllowed
+            | Reason::ValueNotAllowed
+            | Reason::StepNotAllowed
+            | Reason::ConditionNotMet
+            | Reason::OutsideSchedule
+    )
+}
+
+/// The exception code of language.md section 3.
+const fn usual(reason: Reason) -> Option<u8> {
     match reason {
         Reason::FunctionNotAllowed
         | Reason::UnitNotAllowed
@@ -55,6 +90,7 @@ pub const fn answer(reason: Reason) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Setting;
 
     #[test]
     fn the_table_is_the_one_of_the_language() {
@@ -84,7 +120,51 @@ mod tests {
             ("malformed", None),
             ("duplicate_id", None),
         ] {
-            assert_eq!(answer(Reason::parse(word).expect("a reason")), code, "{word}");
+            assert_eq!(answer(&denied(word), &PeerOptions::default()), code, "{word}");
         }
+    }
+
+    #[test]
+    fn a_read_outside_its_addresses_gets_what_the_conduit_says() {
+        for (word, code) in [("02", 2), ("01", 1), ("06", 6)] {
+            let options = options("read_refusal", word);
+            let read = Denied { is_read: true, ..denied("address_not_allowed") };
+            assert_eq!(answer(&read, &options), Some(code));
+            assert_eq!(answer(&denied("address_not_allowed"), &options), Some(2), "a write");
+            assert_eq!(answer(&denied("value_not_allowed"), &options), Some(3));
+        }
+    }
+
+    #[test]
+    fn where_roles_come_from_certificates_what_the_policy_refuses_is_01() {
+        let by_certificate = PeerOptions { roles_by_certificate: true, ..PeerOptions::default() };
+        for (word, code) in [
+            ("function_not_allowed", 1),
+            ("address_not_allowed", 1),
+            ("value_not_allowed", 1),
+            ("step_not_allowed", 1),
+            ("condition_not_met", 1),
+            ("outside_schedule", 1),
+            ("rate_limited", 6),
+            ("too_many_pending", 6),
+            ("upstream_unavailable", 0x0A),
+            ("request_timeout", 0x0B),
+            ("internal_error", 4),
+        ] {
+            assert_eq!(answer(&denied(word), &by_certificate), Some(code), "{word}");
+            assert_eq!(answer(&denied(word), &options("role_refusal", "01-only")), Some(code), "{word}");
+            let by_reason = PeerOptions { roles_by_certificate: true, ..options("role_refusal", "by-reason") };
+            assert_eq!(answer(&denied(word), &by_reason), answer(&denied(word), &PeerOptions::default()), "{word}");
+        }
+    }
+
+    fn denied(word: &str) -> Denied {
+        Denied::because(Reason::parse(word).expect("a reason"))
+    }
+
+    fn options(key: &'static str, word: &str) -> PeerOptions {
+        let mut options = PeerOptions::default();
+        options.settings.0.insert(key, Setting::Text(word.into()));
+        options
     }
 }

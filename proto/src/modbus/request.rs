@@ -213,6 +213,19 @@ impl<'b> Request<'b> {
         }
     }
 
+    /// Whether it writes and asks for nothing back.
+    pub(super) const fn only_writes(&self) -> bool {
+        matches!(
+            self.call,
+            Call::WriteCoil { .. }
+                | Call::WriteRegister { .. }
+                | Call::WriteCoils { .. }
+                | Call::WriteRegisters { .. }
+                | Call::Mask { .. }
+                | Call::WriteFiles(_)
+        )
+    }
+
     /// Whether the peer sent non-zero pad bits (FC 15). They read as zero here and never leave.
     pub fn cleared_padding(&self) -> bool {
         matches!(self.call, Call::WriteCoils { bits, .. } if bits.is_padded())

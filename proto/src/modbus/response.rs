@@ -144,6 +144,11 @@ impl<'b> Response<'b> {
         }
     }
 
+    /// Whether the device sent non-zero pad bits. They leave as zero.
+    pub(super) fn cleared_padding(&self) -> bool {
+        matches!(self.said, Said::Bits(bits) if bits.is_padded())
+    }
+
     pub(crate) fn seen(&self, each: &mut dyn FnMut(Seen)) {
         match (self.said, self.request.call) {
             (Said::Bits(bits), Call::Read { space, first, .. }) => self.bits(space.object(), first, bits, each),

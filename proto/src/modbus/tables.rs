@@ -1,9 +1,8 @@
-//! Which words, functions, config keys and presets does Modbus have?
+//! Which words, functions and presets does Modbus have?
 
 use super::function;
 use crate::{
     deed::ObjectId,
-    keys::{KeySpec, Kind},
     sentence::{Element, FunctionSpec, Grammar, Index, ObjectSpec, Preset, Risk},
     vocab::Class,
 };
@@ -156,65 +155,6 @@ const fn named(code: u16, name: &'static str) -> FunctionSpec {
     FunctionSpec { code, name, object: HOLDING, class: Class::Write, named_only: true }
 }
 
-/// The keys of `[conduits.X.modbus]`.
-pub const KEYS: &[KeySpec] = &[
-    KeySpec {
-        default: Some("\"zero-based\""),
-        ..key(
-            "addressing",
-            Kind::Word(&["zero-based", "one-based", "modicon"]),
-            "How the sentences number their points.",
-        )
-    },
-    KeySpec {
-        required: true,
-        ..key("units", Kind::Ints(0, 255), "The units behind this conduit that may be spoken to.")
-    },
-    key("functions", Kind::Ints(1, 127), "An outer list of function codes; what is not on it is refused."),
-    key("allow", Kind::Sentences, "What may pass."),
-    key("deny", Kind::Sentences, "What may never pass; wins over every allow, in every mode."),
-    key("preset", Kind::Word(&["read-only"]), "A word for literal sentences, printed by `sluicegate presets`."),
-    KeySpec {
-        default: Some("\"5s\""),
-        ..key("step_age", Kind::Duration, "How old a seen value may be for `step` and `when`.")
-    },
-    KeySpec {
-        default: Some("\"refuse\""),
-        ..key(
-            "step_unknown",
-            Kind::Word(&["refuse", "allow"]),
-            "What happens when the device's value cannot be learnt.",
-        )
-    },
-    unserved("framing", Kind::Word(&["tcp", "rtu"]), Some("\"tcp\""), "How the peer frames its messages."),
-    unserved("upstream_framing", Kind::Word(&["tcp", "rtu"]), Some("\"tcp\""), "How the device frames its messages."),
-    unserved("unit0", Kind::Word(&["device", "broadcast"]), None, "What unit 0 means behind this conduit."),
-    unserved(
-        "read_refusal",
-        Kind::Word(&["02", "01", "06"]),
-        Some("\"02\""),
-        "The exception for a read outside its addresses.",
-    ),
-    unserved("role_refusal", Kind::Text, None, "Whether conduits of the role extension answer 01 only."),
-    unserved(
-        "duplicate_tid",
-        Kind::Word(&["drop", "queue"]),
-        Some("\"drop\""),
-        "What happens to an id that is in flight.",
-    ),
-    unserved("upstream_tid", Kind::Word(&["match", "ignore"]), Some("\"match\""), "Whether the device echoes ids."),
-    unserved("strict_padding", Kind::Bool, Some("false"), "Whether non-zero pad bits are refused instead of cleared."),
-    unserved("unit_map", Kind::IntMap(0, 255), None, "Units as the peer names them to units behind the conduit."),
-];
-
-const fn key(key: &'static str, kind: Kind, doc: &'static str) -> KeySpec {
-    KeySpec { key, kind, required: false, default: None, doc, served: true }
-}
-
-const fn unserved(key: &'static str, kind: Kind, default: Option<&'static str>, doc: &'static str) -> KeySpec {
-    KeySpec { key, kind, required: false, default, doc, served: false }
-}
-
 /// `via` stands in every sentence so that a later function of the same class (the read half of 23) is not included.
 pub const PRESETS: &[Preset] = &[Preset {
     name: "read-only",
@@ -304,13 +244,5 @@ mod tests {
             .collect();
         codes.sort_unstable();
         assert_eq!(codes, [1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn keys_are_told_once_and_units_is_the_required_one() {
-        for one in KEYS {
-            assert_eq!(KEYS.iter().filter(|other| other.key == one.key).count(), 1, "{}", one.key);
-            assert_eq!(one.required, one.key == "units");
-        }
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     deed::ReadFirst,
     half::{Body, DeviceOptions, DeviceStep, Ids, Input, PeerOptions, Step, Ticket},
-    keys::Settings,
+    keys::{Setting, Settings},
     out::Out,
     policy::Denied,
     protocol::Message,
@@ -30,13 +30,28 @@ pub(super) fn hex(text: &str) -> Vec<u8> {
 }
 
 pub(super) fn peer(pending: usize) -> Peer {
-    let settings = Settings::default();
-    Peer::new(&PeerOptions { settings, pending, frame_timeout: Duration::from_secs(5) })
+    peer_with(pending, &[])
+}
+
+/// A peer's half under these settings.
+pub(super) fn peer_with(pending: usize, settings: &[(&'static str, Setting)]) -> Peer {
+    let settings = Settings(settings.iter().cloned().collect());
+    Peer::new(&PeerOptions { settings, pending, frame_timeout: Duration::from_secs(5), ..PeerOptions::default() })
+}
+
+/// A word of the settings.
+pub(super) fn word(key: &'static str, word: &str) -> (&'static str, Setting) {
+    (key, Setting::Text(word.into()))
 }
 
 pub(super) fn device(pending: usize, ids: Ids) -> Device {
+    device_with(pending, ids, &[])
+}
+
+/// A device's half under these settings.
+pub(super) fn device_with(pending: usize, ids: Ids, settings: &[(&'static str, Setting)]) -> Device {
     Device::new(&DeviceOptions {
-        settings: Settings::default(),
+        settings: Settings(settings.iter().cloned().collect()),
         pending,
         frame_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(10),
@@ -212,6 +227,7 @@ fn ask(bytes: &[u8], cuts: &[usize]) -> Vec<String> {
                     }
                     start += asked.used;
                 }
+                Step::Wait => break,
                 Step::Own { used } => start += used,
                 Step::End { reason, .. } => {
                     told.push(format!("ends {}", reason.expect("a reason")));
