@@ -56,7 +56,12 @@ fn message(bencher: Bencher<'_, '_>, rules: u32, frame: &[u8]) {
     let view = set.view(&Who { identity: "scada-1".into(), roles: Vec::new() });
     let (held, budgets) = (Held::new(&set), Budgets::new(&set));
     let frame_timeout = std::time::Duration::from_secs(5);
-    let mut half = Protocol::Modbus.peer_half(&PeerOptions { settings: settings(), pending: 16, frame_timeout });
+    let mut half = Protocol::Modbus.peer_half(&PeerOptions {
+        settings: settings(),
+        pending: 16,
+        frame_timeout,
+        ..PeerOptions::default()
+    });
     let mut out = Out::new(1024);
     bencher.bench_local(|| {
         let Step::Asked(asked) = half.next(Input::Stream(black_box(frame)), Now::default(), &mut out) else {

@@ -30,6 +30,7 @@ const FAMILIES: &[&str] = &[
     "limited_total",
     "upstream_up",
     "upstream_connect_failures_total",
+    "repairs_total",
     "kill_switch_engaged",
     "last_allowed_timestamp_seconds",
     "enforcement_mode",

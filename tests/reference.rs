@@ -13,9 +13,11 @@ use sluicegate::{
     },
 };
 use sluicegate_proto::{
+    half::PeerOptions,
+    policy::Denied,
     protocol::Protocol,
     sentence::{Index, ObjectSpec, clause_forms},
-    vocab::{Cause, Mode, OnDeny, Reason, VerdictWord},
+    vocab::{Cause, Mode, OnDeny, Reason, Repair, VerdictWord},
 };
 
 use crate::house::root;
@@ -63,6 +65,8 @@ fn page() -> String {
     meanings(&mut page, "Causes", "Why a session ended, in metrics and audit.", &causes);
     let limits: Vec<_> = Limit::ALL.iter().map(|one| (one.as_str(), one.says())).collect();
     meanings(&mut page, "Limits", "What `sluicegate_limited_total` counts.", &limits);
+    let repairs: Vec<_> = Repair::ALL.iter().map(|one| (one.as_str(), one.says())).collect();
+    meanings(&mut page, "Repairs", "What `repairs_total` counts.", &repairs);
     words(&mut page, "Verdicts", "", VerdictWord::ALL);
     words(&mut page, "Modes", "", Mode::ALL);
     words(&mut page, "Answers to a refused message (`on_deny`)", "", OnDeny::ALL);
@@ -166,7 +170,9 @@ fn refusals(page: &mut String, protocol: Protocol) {
     let _ = writeln!(page, "\n## Reasons, and what {protocol} answers\n");
     table(page, &["reason", "answer", "means"]);
     for reason in Reason::ALL {
-        let answer = protocol.answer(*reason).map_or_else(|| "none".to_owned(), |code| format!("exception {code:02X}"));
+        let answer = protocol
+            .answer(&Denied::because(*reason), &PeerOptions::default())
+            .map_or_else(|| "none".to_owned(), |code| format!("exception {code:02X}"));
         let _ = writeln!(page, "| `{reason}` | {answer} | {} |", reason.says());
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! series = 20
 //!        + 11 a listener + 1 a certificate + 1 an authority with a CRL
-//!        + a conduit: 3 (functions + 1) + 3 classes + 3 reasons + causes + rules + 79
+//!        + a conduit: 3 (functions + 1) + 3 classes + 3 reasons + causes + repairs + rules + 79
 //! ```
 //! The gateway's own table of series is tested against this.
 
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use sluicegate_proto::{
     policy::Plan,
     sentence::{Index, Sentence},
-    vocab::{Cause, Class, Mode, Reason, VerdictWord},
+    vocab::{Cause, Class, Mode, Reason, Repair, VerdictWord},
 };
 
 use crate::plan::{Conduit, Site};
@@ -44,6 +44,7 @@ fn of_conduit(conduit: &Conduit) -> usize {
         + Class::ALL.len() * VerdictWord::ALL.len()
         + Reason::ALL.len() * Mode::ALL.len()
         + Cause::ALL.len()
+        + Repair::ALL.len()
         + Mode::ALL.len()
         + rules.len()
 }

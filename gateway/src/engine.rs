@@ -34,10 +34,12 @@ mod locks;
 mod pace;
 mod seam;
 mod session;
+mod silent;
 mod trail;
 mod written;
 
 pub use self::seam::{LinkKey, LinkWant, SessionKey, Setup, Wake};
+pub(crate) use self::session::peer_options;
 use self::{
     core::Core,
     link::{Link, State},

@@ -224,7 +224,7 @@ pub fn explain_stored(conduit: &Conduit, identity: &Identity, stored: &Stored, s
             reason: denied.reason,
             rule: denied.rule.and_then(|ix| shown(&conduit.policy, ix)),
             by_deny_rule: denied.by_deny_rule,
-            answer: answer::to(conduit, &message, &denied),
+            answer: answer::to(conduit, &denied),
             nearest: nearest::change(conduit, &who, &message, &denied, schedules),
         },
     };

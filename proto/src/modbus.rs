@@ -32,9 +32,9 @@ mod vectors;
 
 pub use build::build;
 pub use device::{Device, fuzz_device};
+pub use keys::{KEYS, check, is_broadcast};
 pub use peer::{Peer, fuzz_peer};
 pub use refusal::answer;
 pub use request::Request;
 pub use response::Response;
-pub use keys::{KEYS, check, is_broadcast};
 pub use tables::{GRAMMAR, PRESETS};

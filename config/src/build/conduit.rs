@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sluicegate_proto::{
+    keys::KeyPlace,
     policy::{self, BudgetPlan, Plan},
     protocol::Protocol,
     vocab::Class,
@@ -74,8 +75,10 @@ fn conduit(
         safety(zone, &planned.rules, faults);
     }
     let places = planned.rules.iter().map(|one| one.at.clone()).collect();
-    let (plan, policy) = planned.compile(faults)?;
+    let roles_by_certificate = by_certificate(site, &planned.rules);
     let small = |key: &str| table.int(key).and_then(|int| u16::try_from(int).ok()).unwrap_or(1);
+    own_table(&planned, table, small("upstream_pending"), faults);
+    let (plan, policy) = planned.compile(faults)?;
     let conduit = Conduit {
         name: name.to_owned(),
         from,
@@ -89,6 +92,7 @@ fn conduit(
         policy: Arc::new(policy),
         mode: layers.mode(),
         on_deny: layers.on_deny(),
+        roles_by_certificate,
         timeouts,
         max_sessions: layers.max_sessions(),
         pending: layers.pending(),
@@ -102,6 +106,30 @@ fn conduit(
         faults: limits::faults(table),
     };
     Some((conduit, places))
+}
+
+/// What does not go together in the protocol's own table, by the protocol's own word.
+fn own_table(planned: &Planned, table: &Table, pending: u16, faults: &mut Faults) {
+    let own = table.table(planned.protocol.as_str());
+    for one in planned.protocol.check(&planned.plan, pending) {
+        let (at, label) = match one.place {
+            KeyPlace::Key(key) => {
+                (own.and_then(|own| own.get(key)).map(|entry| &entry.at), "with the rest of the conduit")
+            }
+            KeyPlace::Rule(place) => (planned.rules.get(place).map(|rule| &rule.at), "this rule"),
+        };
+        let code = if one.is_warning { codes::KEY_IDLE } else { codes::KEYS_CLASH };
+        faults.add(Fault::new(code, at.unwrap_or(&planned.at), one.message, label).help(one.help));
+    }
+}
+
+/// Whether some rule is for a role that no identity has: only a certificate can confer it.
+fn by_certificate(site: &Site, rules: &[Placed]) -> bool {
+    let conferred = |who: &str| {
+        let role = site.roles.iter().find(|role| role.name == who && role.modbus_role.is_some());
+        role.is_some() && !site.identities.iter().any(|one| one.roles.iter().any(|role| role == who))
+    };
+    rules.iter().filter(|one| one.rule.allow).any(|one| one.rule.sentence.who.as_deref().is_some_and(conferred))
 }
 
 fn server_name((text, at): Text<'_>, faults: &mut Faults) -> String {

@@ -55,6 +55,7 @@ codes! {
     METRICS = "E061", "metrics are open to a network without client certificates";
     SERIES = "E062", "more metric series than allowed";
     EXPECT = "E063", "a test expects what cannot be";
+    KEYS_CLASH = "E064", "keys of a protocol's table that do not go together";
     NOT_SERVED = "E090", "known to the language, not served by this version yet";
     STEP_OPEN = "W001", "a step that also limits the way to safety";
     ODD_UNIT = "W002", "units that Modbus reserves";
@@ -69,4 +70,5 @@ codes! {
     OPEN_KEY = "W011", "a key file that others can read";
     UNUSED = "W012", "something that nothing uses";
     SOURCE_OUTSIDE = "W013", "an identity whose source is outside its zone";
+    KEY_IDLE = "W014", "a key of a protocol's table that does nothing here";
 }

@@ -37,6 +37,8 @@ pub struct Conduit {
     pub policy: Arc<PolicySet>,
     /// enforce, monitor, learn.
     pub mode: Mode,
+    /// Some rule is for a role that only a peer's certificate confers.
+    pub roles_by_certificate: bool,
     /// What a refused peer gets.
     pub on_deny: OnDeny,
     /// Its deadlines.

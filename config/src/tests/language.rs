@@ -14,7 +14,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("`approvers`", "roles.approvers"),
     ("`second_factor`", "roles.second_factor"),
     ("`tunnels`", "tunnels"),
-    ("`unit_map`", "conduits.modbus.unit_map"),
     ("`sinks`", "audit.sinks"),
     ("`console`", "console"),
 ];
@@ -83,7 +82,7 @@ fn served_part() -> String {
             skip = ["[tunnels.", "[[audit.sinks]]", "[console]"].iter().any(|one| line.starts_with(one));
         }
         let key = line.split_whitespace().next().unwrap_or_default();
-        let refused = ["requires_grant", "max_grant", "approvers", "second_factor", "unit_map"].contains(&key);
+        let refused = ["requires_grant", "max_grant", "approvers", "second_factor"].contains(&key);
         if !skip && !refused {
             kept.push(line.replace("\"hmi identify device-id\", ", ""));
         }

@@ -79,6 +79,9 @@ pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
             DeviceTick::TimedOut(ticket) => {
                 core.metrics.response(ResponseOutcome::Timeout);
                 if let Some(flight) = link.flying.remove(&ticket) {
+                    if core.silent.timed_out(flight.unit, now.mono) {
+                        core.trail_unit(flight.unit, "does not answer: it is asked every five seconds from now on");
+                    }
                     fail(core, ticket, &flight, Reason::RequestTimeout, now);
                 }
             }
@@ -149,6 +152,12 @@ fn told_by_device(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
     });
     if let Some(code) = told.exception {
         core.metrics.device_exception(code);
+    }
+    if let Some(repair) = told.repaired {
+        core.metrics.repaired(repair);
+    }
+    if core.silent.answered(flight.unit) {
+        core.trail_unit(flight.unit, "answers again");
     }
     learn(core, flight, told, now);
     match &flight.what {

@@ -19,8 +19,9 @@ use sluicegate_proto::{
 use super::{
     LinkKey, SessionKey, Wake,
     limits::Limits,
-    locks::Locks,
+    locks::{self, Locks},
     session::{Job, Session},
+    silent::Silent,
     written::Written,
 };
 use crate::{
@@ -54,6 +55,7 @@ pub(super) struct Core {
     pub(super) unalarmed: u64,
     pub(super) locks: Locks,
     pub(super) written: Written,
+    pub(super) silent: Silent,
     pub(super) wakes: Vec<Wake>,
     pub(super) draining: bool,
     /// Sessions with queued messages, by the link that they wait for.
@@ -99,6 +101,7 @@ impl Core {
             relieved: Vec::new(),
             now: Now::default(),
             written: Written::default(),
+            silent: Silent::default(),
             armed: Cell::new(None),
             next_ticket: 0,
             place,
@@ -129,6 +132,24 @@ impl Core {
             && self.armed.get().is_none_or(|armed| at < armed)
         {
             self.wake(Wake::Timer);
+        }
+    }
+
+    /// The ranges that a message writes; those of every unit where it goes to all of them.
+    pub(super) fn written_by(&self, message: &Message<'_>) -> Vec<ReadFirst> {
+        let ranges = locks::written(message);
+        let conduit = self.conduit();
+        if ranges.is_empty() || !conduit.protocol.is_broadcast(&conduit.settings, message.unit()) {
+            return ranges;
+        }
+        let units = conduit.settings.ints("units").iter().filter_map(|unit| u32::try_from(*unit).ok());
+        units.flat_map(|unit| ranges.iter().map(move |range| ReadFirst { unit, ..*range })).collect()
+    }
+
+    /// Locks what the message writes, until [`Self::release`].
+    pub(super) fn lock(&mut self, message: &Message<'_>, ticket: Ticket) {
+        for range in self.written_by(message) {
+            self.locks.take_range(range, ticket);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use sluicegate_proto::{
     deed::ReadFirst,
+    half::{Sent, Ticket},
     policy::{Denied, Verdict},
     protocol::Message,
     time::Now,
@@ -13,7 +14,7 @@ use super::{
     core::Core,
     intake::denied_as,
     link::{Flight, Flown, Link, OwnRead, State},
-    locks, pace,
+    pace,
     session::{Job, MAX_ASKS},
 };
 
@@ -73,8 +74,8 @@ fn next_turn(core: &Core, link: &Link, key: LinkKey) -> Option<(SessionKey, bool
 
 fn may_go(core: &Core, job: &Job) -> bool {
     let unrecorded = job.recorded.is_some_and(|seq| seq > core.durable);
-    let writes =
-        || !job.kind.is_read && job.message.message().is_some_and(|message| core.locks.blocks(&message, job.ticket));
+    let blocks = |message| core.written_by(&message).iter().any(|range| core.locks.holds(range, job.ticket));
+    let writes = || !job.kind.is_read && core.locks.concern(job.ticket) && job.message.message().is_some_and(blocks);
     let locked = job.needs.is_some_and(|read| core.locks.holds(&read, job.ticket)) || writes();
     if locked {
         core.blocked.set(true);
@@ -85,10 +86,9 @@ fn may_go(core: &Core, job: &Job) -> bool {
 /// The last checks, in the device's turn: the verdict under the policy and the values of now, the record on disk. Then
 /// it leaves.
 fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (SessionKey, Job), now: Now) {
-    let stored = job.message.clone();
+    let (stored, job_kind) = (job.message.clone(), job.kind);
     let Some(message) = stored.message() else {
-        let denied = denied_as(Reason::InternalError, job.kind);
-        return core.refuse_job(session, job, &denied, now);
+        return core.refuse_job(session, job, &denied_as(Reason::InternalError, job_kind), now);
     };
     job.needs = None;
     match judge_again(core, session, &mut job, &message, now) {
@@ -99,11 +99,15 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
     if !on_record(core, session, &mut job, &message) {
         return core.put_back(session, job);
     }
-    if let Err(reason) = link.half.submit(&message, job.ticket, now, &mut link.out) {
-        let denied = denied_as(reason, job.kind);
-        return core.refuse_job(session, job, &denied, now);
+    // A stop is tried all the same, and monitor mode answers nothing of its own.
+    let held_off = core.mode() == Mode::Enforce && !job.charges.always;
+    if held_off && !core.silent.may_ask(message.unit(), now.mono) {
+        return core.refuse_job(session, job, &denied_as(Reason::RequestTimeout, job_kind), now);
     }
-    commit(core, link, (session, job), &message, now);
+    match link.half.submit(&message, job.ticket, now, &mut link.out) {
+        Ok(sent) => commit(core, link, (session, job), (&message, sent), now),
+        Err(reason) => return core.refuse_job(session, job, &denied_as(reason, job_kind), now),
+    }
     core.wake(Wake::Link(key));
 }
 
@@ -167,16 +171,18 @@ fn ask(
     }
     let ticket = core.ticket();
     let peer = core.sessions.get(&key).map(|session| session.permit.peer().clone());
-    let asked = job.asks < MAX_ASKS && link.half.ask(&read, ticket, now, &mut link.out).is_ok();
+    let alive = core.silent.may_ask(read.unit, now.mono);
+    let asked = alive && job.asks < MAX_ASKS && link.half.ask(&read, ticket, now, &mut link.out).is_ok();
     if let Some(peer) = peer.filter(|_| asked) {
         job.asks += 1;
         core.locks.take_range(read, job.ticket);
         if let Some(message) = job.message.message() {
-            core.locks.take(&message, job.ticket);
+            core.lock(&message, job.ticket);
         }
         job.waits_for = Some(ticket);
         let what = Flown::Own(OwnRead { session: key, peer, read });
-        link.flying.insert(ticket, Flight { what, since: now.mono, stamp: core.written.stamp() });
+        let flight = Flight { what, since: now.mono, unit: read.unit, stamp: core.written.stamp() };
+        link.flying.insert(ticket, flight);
         link.active = now.mono;
         core.wake(Wake::Link(link_key));
     } else {
@@ -200,13 +206,19 @@ fn on_record(core: &mut Core, key: SessionKey, job: &mut Job, message: &Message<
             Some(denied) => core.trail_would_deny_first(key, slot, denied, what),
             None => core.trail_allowed(key, slot, job.charges.rules.iter().next().copied(), what),
         });
-        core.locks.take(message, job.ticket);
+        core.lock(message, job.ticket);
     }
     job.recorded.is_none_or(|seq| seq <= core.durable)
 }
 
 /// It has left: what it costs is spent, what it changes is unknown until the device says so.
-fn commit(core: &mut Core, link: &mut Link, (key, mut job): (SessionKey, Job), message: &Message<'_>, now: Now) {
+fn commit(
+    core: &mut Core,
+    link: &mut Link,
+    (key, mut job): (SessionKey, Job),
+    (message, sent): (&Message<'_>, Sent),
+    now: Now,
+) {
     if let Some(reservation) = job.reservation.take() {
         core.budgets.commit(reservation, now.mono);
     }
@@ -228,16 +240,34 @@ fn commit(core: &mut Core, link: &mut Link, (key, mut job): (SessionKey, Job), m
         let rule = job.charges.rules.iter().next().copied();
         let _seq = core.trail_allowed(key, slot, rule, (job.message, job.frame));
     }
-    for range in locks::written(message) {
+    for range in core.written_by(message) {
         core.held.forget(&range);
         core.written.note(range);
     }
+    link.active = now.mono;
+    if sent == Sent::Unanswered {
+        return unanswered(core, key, job.ticket, now);
+    }
     if !job.kind.is_read {
-        core.locks.take(message, job.ticket);
+        core.lock(message, job.ticket);
     }
     let stamp = core.written.stamp();
-    link.flying.insert(job.ticket, Flight { what: Flown::Peer(key), since: now.mono, stamp });
-    link.active = now.mono;
+    let flight = Flight { what: Flown::Peer(key), since: now.mono, unit: message.unit(), stamp };
+    link.flying.insert(job.ticket, flight);
+}
+
+/// It left, and nobody will answer it: whoever waits behind it goes on.
+fn unanswered(core: &mut Core, key: SessionKey, ticket: Ticket, now: Now) {
+    core.release(ticket);
+    let Some(session) = core.sessions.get_mut(&key) else { return };
+    session.active = now.mono;
+    let full = session.half.unanswered(ticket, &mut session.out).is_err();
+    core.news(key);
+    if full {
+        core.end(key, Cause::InternalError, now);
+    } else {
+        core.settle(key, now);
+    }
 }
 
 /// What the clock does to sessions: frame deadlines, held-back refusals, queue deadlines, idleness, the end of a stop.

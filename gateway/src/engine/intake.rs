@@ -81,6 +81,11 @@ fn messages(core: &mut Core, key: SessionKey, input: &[u8], now: Now) -> (usize,
                 session.at_least = at_least.max(rest.len() + 1);
                 return (used, judged);
             }
+            // It takes its turn when one of the answers before it has left.
+            Step::Wait => {
+                session.held_back = Some(session.half.pending());
+                return (used, judged);
+            }
             Step::Own { used: n } => {
                 session.active = now.mono;
                 used += n;
@@ -180,6 +185,9 @@ fn admit(core: &mut Core, key: SessionKey, asked: &Asked<'_>, mut judged: Judged
     let ticket = core.ticket();
     let Some(session) = core.sessions.get_mut(&key) else { return };
     session.active = now.mono;
+    if let Some(repair) = asked.repaired {
+        core.metrics.repaired(repair);
+    }
     if let Err(reason) = session.half.accept(asked, ticket) {
         let _taken = refuse(core, key, asked, &denied_as(reason, kind), kind, now);
         return;

@@ -58,6 +58,8 @@ pub(super) enum State {
 pub(super) struct Flight {
     pub(super) what: Flown,
     pub(super) since: Mono,
+    /// Who must answer.
+    pub(super) unit: u32,
     /// Which writes had left before it.
     pub(super) stamp: Stamp,
 }

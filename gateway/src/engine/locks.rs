@@ -20,12 +20,9 @@ pub(super) struct Locks {
 }
 
 impl Locks {
-    /// Whether a write of this message touches what another message has locked.
-    pub(super) fn blocks(&self, message: &Message<'_>, ticket: Ticket) -> bool {
-        if self.held.iter().all(|(_, owner)| *owner == ticket) {
-            return false;
-        }
-        written(message).iter().any(|range| self.holds(range, ticket))
+    /// Whether anybody but this message has locked something.
+    pub(super) fn concern(&self, ticket: Ticket) -> bool {
+        self.held.iter().any(|(_, owner)| *owner != ticket)
     }
 
     /// Whether this range touches what another message has locked.
@@ -33,12 +30,7 @@ impl Locks {
         self.held.iter().any(|(lock, owner)| *owner != ticket && overlaps(lock, range))
     }
 
-    /// Locks what the message writes, until [`Self::release`].
-    pub(super) fn take(&mut self, message: &Message<'_>, ticket: Ticket) {
-        written(message).into_iter().for_each(|range| self.take_range(range, ticket));
-    }
-
-    /// Locks one range.
+    /// Locks one range, until [`Self::release`].
     pub(super) fn take_range(&mut self, range: ReadFirst, ticket: Ticket) {
         if !self.held.contains(&(range, ticket)) {
             self.held.push((range, ticket));

@@ -98,14 +98,20 @@ pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(250);
 /// Own reads that one message may cause: a step and a condition per deed of FC 23, with room.
 pub(super) const MAX_ASKS: u8 = 4;
 
+/// What the half that faces a peer of this conduit is made with.
+pub(crate) fn peer_options(conduit: &Conduit) -> PeerOptions {
+    PeerOptions {
+        settings: conduit.settings.clone(),
+        pending: usize::from(conduit.pending),
+        frame_timeout: conduit.timeouts.frame,
+        roles_by_certificate: conduit.roles_by_certificate,
+    }
+}
+
 impl Session {
     pub(super) fn new(core: &Core, permit: Permit, link: LinkKey, now: Mono) -> Self {
         let conduit = core.conduit();
-        let half = conduit.protocol.peer_half(&PeerOptions {
-            settings: conduit.settings.clone(),
-            pending: usize::from(conduit.pending),
-            frame_timeout: conduit.timeouts.frame,
-        });
+        let half = conduit.protocol.peer_half(&peer_options(conduit));
         Self {
             permit,
             half,

@@ -101,6 +101,14 @@ impl Core {
         self.write(record);
     }
 
+    /// News of a unit behind the conduit. One that comes and goes must not fill the journal.
+    pub(super) fn trail_unit(&mut self, unit: u32, what: &str) {
+        if self.limits.alarm().is_ok() {
+            let word = self.conduit().protocol.grammar().unit_word;
+            self.trail_alarm(None, Some(Reason::RequestTimeout), &format!("{word} {unit} {what}"));
+        }
+    }
+
     /// Counts a refusal: exactly once a message, whatever the stage at which it fell.
     pub(super) fn count_denied(&self, denied: &Denied, kind: Kind) {
         // The conduit's own limits name no rule.

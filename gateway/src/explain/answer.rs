@@ -1,17 +1,13 @@
-//! What does the peer get for a refused message?
-//!
-//! Both halves play it: the device's half writes the message as a peer would, the peer's half refuses it, and the device's half
-//! reads the refusal. So the answer shown is the one on the wire, by the protocol's own refusal table.
+//! What does the peer get for a refused message? By the protocol's own refusal table, under the conduit's own settings.
 
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
-    half::{Body, DeviceOptions, DeviceStep, Ids, Input, PeerOptions, Step, Ticket},
-    out::Out,
     policy::Denied,
-    protocol::{Message, Protocol},
-    time::Now,
+    protocol::Protocol,
     vocab::{Mode, OnDeny},
 };
+
+use crate::engine::peer_options;
 
 /// What a refused peer gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,52 +38,18 @@ impl std::fmt::Display for Answer {
     }
 }
 
-/// The answer to `message` refused as `denied` on this conduit.
-pub(super) fn to(conduit: &Conduit, message: &Message<'_>, denied: &Denied) -> Answer {
+/// The answer to a message refused as `denied` on this conduit.
+pub(super) fn to(conduit: &Conduit, denied: &Denied) -> Answer {
     match (conduit.mode, denied.by_deny_rule, conduit.on_deny) {
         (Mode::Monitor | Mode::Learn, false, _) => Answer::Device,
         (_, _, OnDeny::Drop) => Answer::Silence,
         (_, _, OnDeny::Close) => Answer::Close,
-        (_, _, OnDeny::Refuse) => match played(conduit, message, denied) {
+        (_, _, OnDeny::Refuse) => match conduit.protocol.answer(denied, &peer_options(conduit)) {
             Some(code) => Answer::Exception { code, words: words(conduit.protocol, code) },
             None => Answer::Silence,
         },
     }
 }
-
-/// The exception code that leaves, if one does.
-fn played(conduit: &Conduit, message: &Message<'_>, denied: &Denied) -> Option<u8> {
-    let now = Now::default();
-    let mut device = conduit.protocol.device_half(&DeviceOptions {
-        settings: conduit.settings.clone(),
-        pending: 1,
-        frame_timeout: conduit.timeouts.frame,
-        request_timeout: conduit.timeouts.request,
-        ids: Ids::Own,
-    });
-    let mut peer = conduit.protocol.peer_half(&PeerOptions {
-        settings: conduit.settings.clone(),
-        pending: 1,
-        frame_timeout: conduit.timeouts.frame,
-    });
-    let (mut asked, mut refused, mut none) = (Out::new(OUT), Out::new(OUT), Out::new(OUT));
-    device.submit(message, Ticket(0), now, &mut asked).ok()?;
-    let Step::Asked(asked) = peer.next(Input::Stream(asked.as_slice()), now, &mut none) else {
-        return None;
-    };
-    match asked.body {
-        Body::Message(_) => {}
-        Body::Illegal { answer, .. } => return Some(answer),
-    }
-    peer.refuse(&asked, denied, OnDeny::Refuse, &mut refused).ok()?;
-    match device.next(Input::Stream(refused.as_slice()), now, &mut none) {
-        DeviceStep::Told { told, .. } => told.exception,
-        DeviceStep::Need { .. } | DeviceStep::Dropped { .. } | DeviceStep::Own { .. } | DeviceStep::End { .. } => None,
-    }
-}
-
-/// The largest message of any protocol here, twice.
-const OUT: usize = 8192;
 
 /// What the protocol's specification calls an exception (Modbus application protocol V1.1b3, section 7).
 fn words(protocol: Protocol, code: u8) -> &'static str {

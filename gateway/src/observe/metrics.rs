@@ -15,7 +15,7 @@ use std::{
 use prometheus::{Histogram, IntCounter, IntGauge};
 use sluicegate_proto::{
     policy::RuleIx,
-    vocab::{Cause, Class, Mode, Reason, VerdictWord},
+    vocab::{Cause, Class, Mode, Reason, Repair, VerdictWord},
 };
 
 use super::{
@@ -116,6 +116,7 @@ pub struct ConduitMetrics {
     limited: Vec<Vec<IntCounter>>,
     upstream_up: IntGauge,
     connect_failures: IntCounter,
+    repairs: Vec<IntCounter>,
     last_allowed: IntGauge,
 }
 
@@ -180,6 +181,7 @@ impl ConduitMetrics {
             }),
             upstream_up: families.gauge("upstream_up", &[name]),
             connect_failures: counter("upstream_connect_failures_total", &[name]),
+            repairs: each(Repair::ALL, |repair| counter("repairs_total", &[name, repair.as_str()])),
             last_allowed: families.gauge("last_allowed_timestamp_seconds", &[name]),
         }
     }
@@ -247,6 +249,9 @@ impl ConduitMetrics {
     }
     pub fn upstream_connect_failed(&self) {
         self.connect_failures.inc();
+    }
+    pub fn repaired(&self, repair: Repair) {
+        bump(&self.repairs, repair.index(), 1);
     }
     /// `last_allowed_timestamp_seconds`.
     pub fn allowed_now(&self) {

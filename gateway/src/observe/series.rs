@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use sluicegate_config::plan::{Conduit, Site};
-use sluicegate_proto::vocab::{Cause, Class, Mode, Reason, VerdictWord};
+use sluicegate_proto::vocab::{Cause, Class, Mode, Reason, Repair, VerdictWord};
 
 use super::metrics::{
     DeviceException, Direction, Limit, LimitAction, ResponseOutcome, SessionKind, TlsOutcome, TlsVersion,
@@ -53,6 +53,8 @@ pub enum Dimension {
     Kind,
     Cause,
     Limit,
+    /// How a message was repaired.
+    Repair,
     Action,
     Listener,
     TlsOutcome,
@@ -147,6 +149,7 @@ pub const SERIES: &[Series] = table! {
     upstream_up Gauge, [Conduit], "1 while the device can be reached, as far as was last tried; 0 before the first try.";
     upstream_connect_failures_total Counter, [Conduit], "Failed attempts to reach the device, and connections that ended without one answer.";
     kill_switch_engaged Gauge, [Conduit], "1 while the kill switch holds the conduit.";
+    repairs_total Counter, [Conduit, Repair], "Messages that were brought to their canonical form, by what was wrong.";
     last_allowed_timestamp_seconds Gauge, [Conduit], "When a message last left for the device; 0 before the first.";
     enforcement_mode Gauge, [Conduit, Mode], "1 for the mode in force.";
     tls_handshakes_total Counter, [Listener, TlsOutcome], "TLS handshakes, by outcome.";
@@ -205,6 +208,7 @@ impl Dimension {
             D::Kind => "kind",
             D::Cause => "cause",
             D::Limit => "limit",
+            D::Repair => "kind",
             D::Action => "action",
             D::Listener => "listener",
             D::TlsVersion | D::Version => "version",
@@ -237,6 +241,7 @@ impl Dimension {
             D::Kind => texts(SessionKind::ALL),
             D::Cause => texts(Cause::ALL),
             D::Limit => texts(Limit::ALL),
+            D::Repair => texts(Repair::ALL),
             D::Action => texts(LimitAction::ALL),
             D::TlsOutcome => texts(TlsOutcome::ALL),
             D::TlsVersion => texts(TlsVersion::ALL),

@@ -2,10 +2,7 @@
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use super::{
-    refusal::ILLEGAL_ADDRESS,
-    tables::FUNCTION,
-};
+use super::{refusal::ILLEGAL_ADDRESS, tables::FUNCTION};
 use crate::{
     keys::{KeyFault, KeyPlace, KeySpec, Kind, Setting, Settings},
     policy::Plan,
@@ -112,7 +109,9 @@ impl Ways {
         let framing = |key| if is(key, "rtu") { Framing::Rtu } else { Framing::Tcp };
         let byte = |int: i64| u8::try_from(int).ok();
         let unit_map = match settings.get("unit_map") {
-            Some(Setting::IntMap(map)) => map.iter().filter_map(|(from, to)| Some((byte(*from)?, byte(*to)?))).collect(),
+            Some(Setting::IntMap(map)) => {
+                map.iter().filter_map(|(from, to)| Some((byte(*from)?, byte(*to)?))).collect()
+            }
             _ => BTreeMap::new(),
         };
         Self {

@@ -118,9 +118,7 @@ fn tombstones_are_bounded_and_ids_wrap() {
 
 #[test]
 fn exceptions_pass_and_unknown_ones_become_04() {
-    for (code, passed) in
-        [(1u8, 1u8), (2, 2), (5, 5), (6, 6), (8, 8), (10, 10), (11, 11), (0, 4), (9, 4), (0x63, 4)]
-    {
+    for (code, passed) in [(1u8, 1u8), (2, 2), (5, 5), (6, 6), (8, 8), (10, 10), (11, 11), (0, 4), (9, 4), (0x63, 4)] {
         let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
         submit(&mut device, 5, "03 0000 0001", at(0), &mut out).expect("room");
         let adu = Sheet::adu(1, 1, |sheet| sheet.put(&[0x83, code]));
@@ -162,8 +160,7 @@ fn a_lost_connection_gives_up_every_ticket_once() {
 
 #[test]
 fn our_own_read_is_the_plain_one_of_its_object() {
-    for (space, pdu) in [(Space::Coil, "01"), (Space::Discrete, "02"), (Space::Holding, "03"), (Space::Input, "04")]
-    {
+    for (space, pdu) in [(Space::Coil, "01"), (Space::Discrete, "02"), (Space::Holding, "03"), (Space::Input, "04")] {
         let (mut device, mut out) = (device(1, Ids::Own), Out::new(300));
         let read = ReadFirst { unit: 9, object: space.object(), first: 0x10, count: 2 };
         device.ask(&read, Ticket(1), at(0), &mut out).expect("room");
@@ -228,7 +225,7 @@ fn gen_08_without_ids_a_connection_that_owes_an_answer_is_used_no_more() {
     for settings in [word("upstream_framing", "rtu"), word("upstream_tid", "ignore")] {
         let is_rtu = settings.0 == "upstream_framing";
         let late = if is_rtu { rtu_of(1, "03 02 000a") } else { hex("0001 0000 0005 01 03 02 000a") };
-        let (mut device, mut out) = (device_with(1, Ids::Own, &[settings.clone()]), Out::new(300));
+        let (mut device, mut out) = (device_with(1, Ids::Own, core::slice::from_ref(&settings)), Out::new(300));
         submit(&mut device, 5, "03 0000 0001", at(0), &mut out).expect("room");
         assert_eq!(device.tick(at(10), &mut out), DeviceTick::TimedOut(Ticket(5)));
         assert!(!device.has_room());

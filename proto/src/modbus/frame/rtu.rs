@@ -65,11 +65,7 @@ fn whole(input: &[u8], length: usize) -> Framed<'_> {
     let (Ok(unit), Ok(pdu)) = (parts.u8(), parts.take(length)) else { return Framed::Need(all) };
     let told = parts.u16().map(u16::swap_bytes);
     let summed = frame.get(..length.saturating_add(1)).map(crc);
-    if told.ok() == summed {
-        Framed::Whole(Adu { id: 0, unit, pdu, frame })
-    } else {
-        Framed::Broken(Reason::Malformed)
-    }
+    if told.ok() == summed { Framed::Whole(Adu { id: 0, unit, pdu, frame }) } else { Framed::Broken(Reason::Malformed) }
 }
 
 fn request_length(pdu: &[u8]) -> Length {
@@ -165,7 +161,14 @@ pub(in crate::modbus) fn crc(bytes: &[u8]) -> u16 {
 
 const TABLE: [u16; 256] = table();
 
-#[cfg_attr(not(test), expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "worked out by the compiler, within 0..256"))]
+#[cfg_attr(
+    not(test),
+    expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "worked out by the compiler, within 0..256"
+    )
+)]
 #[cfg_attr(not(test), expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "at most 255"))]
 const fn table() -> [u16; 256] {
     let mut table = [0; 256];

@@ -45,8 +45,13 @@ fn deliver(peer: &mut Peer, id: u16, out: &mut Out) -> Result<(), Full> {
     let said = [3, 2, value[0], value[1]];
     let request = Request::of(1, &asked[7..]).expect("legal");
     let (response, exception) = Response::read(request, 1, &said).expect("fits");
-    let told =
-        Told { ticket: Ticket(u64::from(id)), answer: Answer::Modbus(response), outcome: Outcome::Ok, exception, repaired: None };
+    let told = Told {
+        ticket: Ticket(u64::from(id)),
+        answer: Answer::Modbus(response),
+        outcome: Outcome::Ok,
+        exception,
+        repaired: None,
+    };
     peer.deliver(&told, out)
 }
 
@@ -183,7 +188,8 @@ fn an_answer_to_another_function_is_never_delivered() {
     let asked = hex("04 0000 0001");
     let other = Request::of(1, &asked).expect("legal");
     let (response, exception) = Response::read(other, 1, &[4, 2, 0, 9]).expect("fits");
-    let told = Told { ticket: Ticket(1), answer: Answer::Modbus(response), outcome: Outcome::Ok, exception, repaired: None };
+    let told =
+        Told { ticket: Ticket(1), answer: Answer::Modbus(response), outcome: Outcome::Ok, exception, repaired: None };
     peer.deliver(&told, &mut out).expect("room");
     assert_eq!(answers(&out), [(1, Some(4))], "GEN-08");
 }
@@ -298,7 +304,7 @@ fn pad_bits_are_refused_where_the_conduit_is_strict_and_told_where_not() {
 #[test]
 fn a_broadcast_is_a_write() {
     let broadcast = word("unit0", "broadcast");
-    let mut tcp = peer_with(4, &[broadcast.clone()]);
+    let mut tcp = peer_with(4, core::slice::from_ref(&broadcast));
     for (pdu, passes) in [
         ("06 0001 0001", true),
         ("05 0001 ff00", true),
