@@ -9,6 +9,7 @@
 //! sentence   the language in which a rule is written and a deed is printed
 //! policy     Plan -> PolicySet -> View::judge
 //! modbus     the first protocol
+//! iec104     IEC 60870-5-104
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ extern crate std;
 
 pub mod deed;
 pub mod half;
+pub mod iec104;
 pub mod keys;
 pub mod modbus;
 pub mod out;

@@ -53,14 +53,22 @@ impl<'b> Reader<'b> {
         Ok(*head)
     }
 
+    /// The next `N` bytes, by value.
+    ///
+    /// # Errors
+    /// [`Misfit::Short`] when fewer are left.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Misfit> {
+        let (head, tail) = self.rest.split_first_chunk::<N>().ok_or(Misfit::Short)?;
+        self.rest = tail;
+        Ok(*head)
+    }
+
     /// The next two bytes, big-endian.
     ///
     /// # Errors
     /// [`Misfit::Short`] when fewer are left.
     pub fn u16(&mut self) -> Result<u16, Misfit> {
-        let (head, tail) = self.rest.split_first_chunk::<2>().ok_or(Misfit::Short)?;
-        self.rest = tail;
-        Ok(u16::from_be_bytes(*head))
+        self.array().map(u16::from_be_bytes)
     }
 
     /// All that is left.

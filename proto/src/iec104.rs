@@ -1,0 +1,24 @@
+//! IEC 60870-5-104: what may its bytes be, what would they do, and who speaks it?
+//!
+//! ```text
+//! checks     every conformance check: its id, its clause, what follows from it
+//! types      every type of ASDU: its name, its size, its direction
+//! cause      which causes of transmission a type carries in each direction
+//! asdu       one whole ASDU: its header, its information objects, its canonical bytes
+//! content    what stands in an information object, and whether the standard lets it stand there
+//! clock      time tags
+//! ```
+//! Sources: IEC 60870-5-101:2003 clause 7 (ASDUs), IEC 60870-5-104:2006 (APCI, types 58-64 and 107),
+//! IEC TS 60870-5-7 (type 41). Profile: cause 2 octets, common address 2, information object address 3.
+
+mod asdu;
+mod cause;
+mod checks;
+mod clock;
+#[cfg(test)]
+mod conformance;
+mod content;
+mod types;
+
+pub use asdu::{Asdu, AsduFault, Direction, Object, Objects, Sheet, fuzz_asdu, mirror};
+pub use checks::{Check, CheckSpec, Fate};
