@@ -71,7 +71,7 @@ fn longest_read(protocol: Protocol, element: Element) -> Option<u32> {
     match (protocol, element) {
         (Protocol::Modbus, Element::Bit) => Some(2000),
         (Protocol::Modbus, Element::Register) => Some(125),
-        (Protocol::Modbus, Element::None) => None,
+        (Protocol::Modbus, Element::None | Element::Number(_) | Element::Switch { .. }) => None,
     }
 }
 

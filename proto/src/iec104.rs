@@ -7,6 +7,10 @@
 //! asdu       one whole ASDU: its header, its information objects, its canonical bytes
 //! content    what stands in an information object, and whether the standard lets it stand there
 //! clock      time tags
+//! request    what an ASDU would do; response: what a station says about it
+//! tables     the words of its sentences, its functions, its presets
+//! refusal    with which cause a refusal comes back
+//! build      a sentence -> the ASDU that does it
 //! ```
 //! Sources: IEC 60870-5-101:2003 clause 7 (ASDUs), IEC 60870-5-104:2006 (APCI, types 58-64 and 107),
 //! IEC TS 60870-5-7 (type 41). Profile: cause 2 octets, common address 2, information object address 3.
@@ -18,7 +22,15 @@ mod clock;
 #[cfg(test)]
 mod conformance;
 mod content;
+mod refusal;
+mod request;
+mod response;
+mod tables;
 mod types;
 
 pub use asdu::{Asdu, AsduFault, Direction, Object, Objects, Sheet, fuzz_asdu, mirror};
 pub use checks::{Check, CheckSpec, Fate};
+pub use refusal::answer;
+pub use request::Request;
+pub use response::Response;
+pub use tables::{GRAMMAR, PRESETS};

@@ -147,12 +147,14 @@ pub struct Denied {
     pub by_deny_rule: bool,
     /// Whether the message as a whole is a read (the refusal table tells reads from writes).
     pub is_read: bool,
+    /// Whether no allow rule of anyone names the point at which the rules ended.
+    pub unnamed: bool,
 }
 
 impl Denied {
     /// A refusal that no rule made.
     pub const fn because(reason: Reason) -> Self {
-        Self { reason, rule: None, deed: 0, by_deny_rule: false, is_read: false }
+        Self { reason, rule: None, deed: 0, by_deny_rule: false, is_read: false, unnamed: false }
     }
 }
 

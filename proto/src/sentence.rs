@@ -31,6 +31,15 @@ pub struct Grammar {
     pub unit_word: &'static str,
     /// The largest unit.
     pub unit_max: u32,
+    /// The word before an object's indexes, which then stand behind the units: `ioa`. Without one they follow the
+    /// object's own word.
+    pub index_word: Option<&'static str>,
+    /// The word for what qualifies an act, where the protocol has such numbers.
+    pub qualifier_word: Option<&'static str>,
+    /// The objects on which an act can be selected before it is done: `select-first`.
+    pub selects: &'static [ObjectId],
+    /// Words for one function of an object, or for an object by another name.
+    pub twins: &'static [Twin],
     /// The objects; an [`ObjectId`] is a place in this table.
     pub objects: &'static [ObjectSpec],
     /// The functions that `via` can name and that a deed of an object can use.
@@ -40,6 +49,17 @@ pub struct Grammar {
     pub code_class: fn(u16, Option<u8>) -> Result<Class, &'static str>,
     /// What a rule easily admits without its author knowing what it does.
     pub risks: &'static [Risk],
+}
+
+/// A second word for an object.
+#[derive(Debug)]
+pub struct Twin {
+    /// The word.
+    pub word: &'static str,
+    /// The object that it stands for...
+    pub object: ObjectId,
+    /// ...in this one function; absent: it is only another name.
+    pub function: Option<u16>,
 }
 
 /// One index of an object that `check` warns of where a rule admits it.
@@ -104,6 +124,15 @@ pub enum Element {
     Bit,
     /// One register of 16 bits.
     Register,
+    /// One whole number of this format in each index.
+    Number(Format),
+    /// On or off under words of its own; a number would not say which is which.
+    Switch {
+        /// The word for off.
+        off: &'static str,
+        /// The word for on.
+        on: &'static str,
+    },
 }
 
 /// One function of a grammar. A function with two halves (Modbus 23) has two rows.
@@ -153,10 +182,11 @@ pub struct Sentence {
     pub value_type: Option<ValueType>,
     /// Whether the entire range must be written at once.
     pub whole: bool,
-    /// The functions; empty = every function of that class on that object but those that must be named.
+    /// The qualifiers, as ranges; empty = every one.
+    pub qualifiers: Vec<(u32, u32)>,
+    /// The functions; empty = every function of that class on that object but those that must be named. `exactly` names
+    /// the object's own.
     pub via: Vec<u16>,
-    /// No covered twins (IEC 104).
-    pub exactly: bool,
     /// Only after a select (DNP3, IEC 104).
     pub select_first: bool,
     /// A condition on the process.
@@ -353,8 +383,31 @@ impl ObjectSpec {
     /// Whether the gateway can read one of its elements by itself, for `step` and `when`.
     pub fn can_be_asked(&self) -> bool {
         self.element != Element::None
-            && matches!(self.index, Index::Address { .. })
-            && self.classes.contains(&Class::Read)
+            && matches!(self.index, Index::Address { .. } | Index::Number { .. })
+            && (self.classes.contains(&Class::Read) || self.classes == [Class::Report])
+    }
+
+    /// Whether its elements are numbers.
+    pub fn is_number(&self) -> bool {
+        matches!(self.element, Element::Register | Element::Number(_))
+    }
+
+    /// Whether each index holds a whole element, whatever its format.
+    pub fn is_one_each(&self) -> bool {
+        matches!(self.element, Element::Number(_))
+    }
+
+    /// The format of an element of which nothing else is said.
+    pub fn format(&self) -> Format {
+        match self.element {
+            Element::Number(format) => format,
+            Element::None | Element::Bit | Element::Register | Element::Switch { .. } => Format::U16,
+        }
+    }
+
+    /// How many indexes an element of this format takes.
+    pub fn width(&self, format: Format) -> u32 {
+        if self.is_one_each() { 1 } else { format.registers() }
     }
 }
 
@@ -364,11 +417,23 @@ impl Grammar {
         self.objects.get(usize::from(id.0))
     }
 
+    /// The second word that this is.
+    pub fn twin(&self, word: &str) -> Option<&'static Twin> {
+        self.twins.iter().find(|twin| twin.word == word)
+    }
+
+    /// The function that the object's own word names where it has twins in this class: the first of several.
+    pub fn own_function(&self, object: ObjectId, class: Class) -> Option<u16> {
+        let mut rows = self.functions.iter().filter(|row| row.object == object && row.class == class);
+        let own = rows.next().filter(|_| !self.twins.is_empty())?;
+        rows.next().map(|_| own.code)
+    }
+
     /// Whether an element of the object, or the one bit of it that is named, is on or off.
     fn is_switch(&self, id: ObjectId, bit: bool) -> bool {
         self.object(id).is_some_and(|object| match object.element {
-            Element::None => false,
-            Element::Bit => true,
+            Element::None | Element::Number(_) => false,
+            Element::Bit | Element::Switch { .. } => true,
             Element::Register => bit,
         })
     }

@@ -213,8 +213,8 @@ impl TypeSpec {
 const fn told(id: u8, name: &'static str, kind: Kind, tag: Tag, object: u8) -> TypeSpec {
     let form = match (tag, kind) {
         (_, Kind::Init) => Form::One,
-        (Tag::None, _) => Form::Any,
-        (Tag::Cp24 | Tag::Cp56, _) => Form::Each,
+        (Bare, _) => Form::Any,
+        (Cp24 | Cp56, _) => Form::Each,
     };
     TypeSpec { id, name, kind, tag, form, from: From::Station, object: ObjectId(object), class: Class::Report }
 }
@@ -226,7 +226,7 @@ const fn asked(id: u8, name: &'static str, kind: Kind, tag: Tag, object: u8, cla
 
 /// A part of a file transfer: either side sends it, unless it says otherwise.
 const fn file(id: u8, name: &'static str, kind: Kind, object: u8) -> TypeSpec {
-    TypeSpec { from: From::Either, ..asked(id, name, kind, Tag::None, object, Class::Program) }
+    TypeSpec { from: From::Either, ..asked(id, name, kind, Bare, object, Program) }
 }
 
 use Class::{Control, Diagnose, Program, Read, Write};

@@ -375,7 +375,7 @@ mod tests {
             value_type: None,
             whole: false,
             via: Vec::new(),
-            exactly: false,
+            qualifiers: Vec::new(),
             select_first: false,
             when: None,
             max: None,

@@ -36,8 +36,18 @@ pub(super) const EVENT_LOG: ObjectId = ObjectId(11);
 pub(super) const SERVER_ID: ObjectId = ObjectId(12);
 
 /// The words of Modbus (language.md section 2).
-pub static GRAMMAR: Grammar =
-    Grammar { unit_word: "unit", unit_max: 255, objects: OBJECTS, functions: FUNCTIONS, code_class, risks: RISKS };
+pub static GRAMMAR: Grammar = Grammar {
+    unit_word: "unit",
+    unit_max: 255,
+    index_word: None,
+    qualifier_word: None,
+    selects: &[],
+    twins: &[],
+    objects: OBJECTS,
+    functions: FUNCTIONS,
+    code_class,
+    risks: RISKS,
+};
 
 /// What `function N` is: a function that is read further stands with its own object, and some codes never come. All that
 /// is opaque is class program: nobody knows what it does.

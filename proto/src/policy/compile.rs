@@ -36,8 +36,35 @@ pub(crate) struct Compiled {
     pub(super) identities: Vec<String>,
     /// The buckets that rules name.
     pub(super) buckets: Vec<BucketPlan>,
-    /// What `step` and `when` ask about: object, first, last; sorted, disjoint.
-    pub(super) watched: Vec<(ObjectId, u32, u32)>,
+    /// What `step` and `when` ask about.
+    pub(super) watched: Ranges<ObjectId>,
+    /// What the allow rules of anyone name.
+    pub(super) named: Ranges<Topic>,
+}
+
+/// Ranges of indexes under a key; sorted, disjoint.
+#[derive(Debug)]
+pub(super) struct Ranges<K>(Vec<(K, u32, u32)>);
+
+impl<K: Ord + Copy> Ranges<K> {
+    fn new(all: impl Iterator<Item = (K, u32, u32)>) -> Self {
+        let mut ranges: Vec<_> = all.collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<(K, u32, u32)> = Vec::new();
+        for (key, first, last) in ranges {
+            match merged.last_mut() {
+                Some((other, _, end)) if *other == key && end.saturating_add(1) >= first => *end = last.max(*end),
+                _ => merged.push((key, first, last)),
+            }
+        }
+        Self(merged)
+    }
+
+    fn holds(&self, key: K, index: u32) -> bool {
+        let after = self.0.partition_point(|(other, first, _)| (*other, *first) <= (key, index));
+        let found = after.checked_sub(1).and_then(|place| self.0.get(place));
+        found.is_some_and(|(other, _, last)| *other == key && *last >= index)
+    }
 }
 
 /// One bucket.
@@ -94,11 +121,11 @@ impl Compiled {
     }
 
     pub(super) fn watches(&self, object: ObjectId, address: u32) -> bool {
-        let after = self.watched.partition_point(|(other, first, _)| (*other, *first) <= (object, address));
-        after
-            .checked_sub(1)
-            .and_then(|place| self.watched.get(place))
-            .is_some_and(|(other, _, last)| *other == object && *last >= address)
+        self.watched.holds(object, address)
+    }
+
+    pub(super) fn names(&self, topic: Topic, index: u32) -> bool {
+        self.named.holds(topic, index)
     }
 
     pub(super) fn serves_unit(&self, unit: u32) -> bool {
@@ -135,7 +162,8 @@ pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, 
     let compiled = Compiled {
         rules: plan.rules.clone(),
         admitted: admitted(&ready),
-        watched: watched(&ready),
+        watched: Ranges::new(ready.iter().flat_map(Ready::asks_about)),
+        named: Ranges::new(ready.iter().filter(|rule| rule.allow).flat_map(Ready::names)),
         ready,
         named_only,
         units,
@@ -198,20 +226,6 @@ fn admitted(ready: &[Ready]) -> BTreeMap<Topic, Codes> {
     }
     all.values_mut().for_each(Codes::settle);
     all
-}
-
-/// What the rules ask about, merged to disjoint ranges.
-fn watched(ready: &[Ready]) -> Vec<(ObjectId, u32, u32)> {
-    let mut ranges: Vec<_> = ready.iter().flat_map(Ready::asks_about).collect();
-    ranges.sort_unstable();
-    let mut merged: Vec<(ObjectId, u32, u32)> = Vec::new();
-    for (object, first, last) in ranges {
-        match merged.last_mut() {
-            Some((other, _, end)) if *other == object && end.saturating_add(1) >= first => *end = last.max(*end),
-            _ => merged.push((object, first, last)),
-        }
-    }
-    merged
 }
 
 /// `step_age` where the protocol's table does not say.

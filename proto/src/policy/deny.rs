@@ -28,6 +28,7 @@ pub(super) fn touch(view: &ViewInner, deed: &Deed<'_>, now: Now) -> Option<Touch
         if let Some(ready) = view.policy.ready(entry.rule)
             && ready.denies_function(deed.function)
             && ready.names_unit(deed.unit)
+            && ready.admits_qualifier(deed)
             && ready.applies(now.schedules)
             && touches(ready, entry, deed)
         {
@@ -72,18 +73,19 @@ fn matches(value: Option<number::Value>, spans: &[Span]) -> bool {
 
 /// The elements of the rule's range that the deed touches: their place, and their value where all of it is written.
 fn elements(ready: &Ready, entry: &Entry, deed: &Deed<'_>) -> impl Iterator<Item = (usize, Option<number::Value>)> {
-    let width = number::width(ready.kind.format);
+    let width = ready.width();
     let anchor = entry.first;
     let place_of = move |index: u32| index.saturating_sub(anchor).checked_div(width).unwrap_or(0);
     let places = place_of(entry.first.max(deed.first))..=place_of(entry.last.min(deed.last));
     places.map(move |place| {
         let start = anchor.saturating_add(place.saturating_mul(width));
-        let register = |offset: u32| deed.values.get(start.checked_add(offset)?.checked_sub(deed.first)?);
+        let at = move |offset: u32| start.checked_add(offset)?.checked_sub(deed.first);
+        let register = |offset: u32| deed.values.get(at(offset)?);
         let value = match (ready.bit, deed.bit) {
             (Some(bit), None) => register(0)
                 .and_then(|word| word.checked_shr(u32::from(bit)))
                 .map(|word| number::Value::Whole(i128::from(word & 1))),
-            _ => number::decode(ready.kind, register),
+            _ => ready.read(|offset| deed.values.scalar(at(offset)?), register),
         };
         (usize::try_from(place).unwrap_or(usize::MAX), value)
     })

@@ -73,7 +73,7 @@ impl Gate {
     /// The device was seen to hold these registers from `first` on.
     pub(super) fn holds(mut self, object: ObjectId, first: u32, values: &[u16]) -> Self {
         for (address, value) in (first..).zip(values) {
-            self.held.learn(Seen { unit: 1, object, address, value: *value }, self.now.mono);
+            self.held.learn(Seen { unit: 1, object, address, value: (*value).into() }, self.now.mono);
         }
         self
     }
@@ -143,5 +143,16 @@ pub(super) fn told(verdict: &Verdict) -> String {
 pub(super) fn write(first: u32, function: u16, words: &[u8]) -> Deed<'_> {
     let last = first + u32::try_from(words.len() / 2).expect("short") - 1;
     let values = crate::deed::Values::Words(words);
-    Deed { class: Class::Write, object: HOLDING, unit: 1, function, first, last, bit: None, values }
+    Deed {
+        class: Class::Write,
+        object: HOLDING,
+        unit: 1,
+        function,
+        first,
+        last,
+        bit: None,
+        values,
+        qualifier: None,
+        unselected: false,
+    }
 }

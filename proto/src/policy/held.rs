@@ -6,7 +6,7 @@ use alloc::{collections::BTreeMap, sync::Arc};
 
 use super::{PolicySet, compile::Compiled};
 use crate::{
-    deed::{ObjectId, ReadFirst, Seen},
+    deed::{ObjectId, ReadFirst, Scalar, Seen},
     time::Mono,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Held {
     policy: Arc<Compiled>,
-    seen: BTreeMap<Point, (u16, Mono)>,
+    seen: BTreeMap<Point, (Scalar, Mono)>,
 }
 
 /// Unit, object, address.
@@ -60,7 +60,7 @@ impl Held {
     }
 
     /// The value, when it was seen within `step_age`.
-    pub fn get(&self, unit: u32, object: ObjectId, address: u32, now: Mono) -> Option<u16> {
+    pub fn get(&self, unit: u32, object: ObjectId, address: u32, now: Mono) -> Option<Scalar> {
         let (value, at) = self.seen.get(&(unit, object, address))?;
         (now.since(*at) <= self.policy.step_age).then_some(*value)
     }
@@ -109,8 +109,8 @@ mod tests {
         Held::new(&compile(&plan(rules, &[])).expect("compiles"))
     }
 
-    const fn seen(unit: u32, object: ObjectId, address: u32, value: u16) -> Seen {
-        Seen { unit, object, address, value }
+    fn seen(unit: u32, object: ObjectId, address: u32, value: u16) -> Seen {
+        Seen { unit, object, address, value: value.into() }
     }
 
     #[test]
@@ -128,9 +128,9 @@ mod tests {
         }
         held.learn(seen(9, HOLDING, 40, 3), at);
         assert_eq!(held.len(), kept.len());
-        assert!(kept.iter().all(|(object, address)| held.get(1, *object, *address, at) == Some(3)));
+        assert!(kept.iter().all(|(object, address)| held.get(1, *object, *address, at) == Some(3.into())));
         let last = at.after(core::time::Duration::from_secs(5));
-        assert_eq!(held.get(1, HOLDING, 40, last), Some(3));
+        assert_eq!(held.get(1, HOLDING, 40, last), Some(3.into()));
         assert_eq!(held.get(1, HOLDING, 40, last.after(core::time::Duration::from_nanos(1))), None);
         assert_eq!(held.get(2, HOLDING, 40, at), None);
     }
@@ -145,7 +145,7 @@ mod tests {
         held.forget(&ReadFirst { unit: 1, object: HOLDING, first: 0, count: 0 });
         let unknown: Vec<_> = (0..20).filter(|address| held.get(1, HOLDING, *address, at).is_none()).collect();
         assert_eq!(unknown, [4, 5, 6]);
-        assert_eq!(held.get(2, HOLDING, 5, at), Some(1));
+        assert_eq!(held.get(2, HOLDING, 5, at), Some(1.into()));
         held.follow(&compile(&plan(&["hmi write holding 8-9 = 0..9 step 1"], &[])).expect("compiles"));
         assert_eq!(held.len(), 2);
         assert!(!held.is_empty());
@@ -158,7 +158,7 @@ mod tests {
         (0..65_536).for_each(|address| held.learn(seen(2, HOLDING, address, 1), at));
         for first in [0, 65_411, 30_000] {
             (first..first + 125).for_each(|address| held.learn(seen(1, HOLDING, address, 2), at));
-            assert!((first..first + 125).all(|address| held.get(1, HOLDING, address, at) == Some(2)));
+            assert!((first..first + 125).all(|address| held.get(1, HOLDING, address, at) == Some(2.into())));
             assert_eq!(held.len(), Held::MAX);
         }
     }

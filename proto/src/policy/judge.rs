@@ -40,6 +40,8 @@ pub(super) struct Refusal {
     pub(super) reason: Reason,
     pub(super) rule: Option<RuleIx>,
     pub(super) by_deny_rule: bool,
+    /// No allow rule of anyone names the point.
+    pub(super) unnamed: bool,
 }
 
 pub(super) fn judge(view: &View, message: &Message<'_>, known: &Known<'_>, now: Now) -> Verdict {
@@ -104,8 +106,8 @@ impl Tally {
     pub(super) fn verdict(self) -> Verdict {
         let Self { deeds, is_read, refused, asks, charges } = self;
         match (refused, asks) {
-            (Some((deed, Refusal { reason, rule, by_deny_rule, .. })), _) => {
-                Verdict::Deny(Denied { reason, rule, deed, by_deny_rule, is_read })
+            (Some((deed, Refusal { reason, rule, by_deny_rule, unnamed, .. })), _) => {
+                Verdict::Deny(Denied { reason, rule, deed, by_deny_rule, is_read, unnamed })
             }
             // A message that does nothing that rules speak of is not one that rules allow.
             (None, _) if deeds == 0 => Verdict::Deny(Denied::because(Reason::FunctionNotAllowed)),
@@ -238,7 +240,8 @@ impl Hand<'_> {
         if stage > Stage::Address || !pieces.is_empty() {
             return deny(stage, failed.or_else(|| pieces.first().map(|piece| piece.rule)));
         }
-        let mut refusal = Refusal { stage, reason: stage.reason(), rule: None, by_deny_rule: false };
+        let unnamed = !self.scales.policy.names((deed.class, deed.object), at);
+        let mut refusal = Refusal { stage, reason: stage.reason(), rule: None, by_deny_rule: false, unnamed };
         if !self.view.admitting(deed, None).any(|(_, ready)| ready.names_unit(deed.unit)) {
             refusal.reason = Reason::UnitNotAllowed;
         }
@@ -267,13 +270,13 @@ fn nearest(view: &ViewInner, deed: &Deed<'_>, at: u32) -> Option<RuleIx> {
 }
 
 fn deny(stage: Stage, rule: Option<RuleIx>) -> Outcome {
-    Outcome::Deny(Refusal { stage, reason: stage.reason(), rule, by_deny_rule: false })
+    Outcome::Deny(Refusal { stage, reason: stage.reason(), rule, by_deny_rule: false, unnamed: false })
 }
 
 impl From<Touch> for Refusal {
     fn from(touch: Touch) -> Self {
         let Touch { stage, rule } = touch;
-        Self { stage, reason: stage.reason(), rule: Some(rule), by_deny_rule: true }
+        Self { stage, reason: stage.reason(), rule: Some(rule), by_deny_rule: true, unnamed: false }
     }
 }
 

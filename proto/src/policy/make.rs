@@ -33,7 +33,7 @@ impl Bench<'_> {
         let Some(spec) = self.grammar.objects.get(usize::from(sentence.object.0)) else {
             return Err(alloc::vec![(String::from("this protocol has no such object"), None)]);
         };
-        let kind = sentence.value_type.unwrap_or(ValueType { format: Format::U16, swapped: false });
+        let kind = sentence.value_type.unwrap_or(ValueType { format: spec.format(), swapped: false });
         let ranges = if sentence.ranges.is_empty() { alloc::vec![(0, highest(spec))] } else { sentence.ranges.clone() };
         if sentence.who.is_none() {
             fault(&mut found, "a rule says for whom it is", Some("start it with a role, an identity or `any`"));
@@ -48,9 +48,12 @@ impl Bench<'_> {
             who: sentence.who.clone().unwrap_or_default(),
             bit: sentence.bit,
             units: sentence.units.clone(),
-            values: values(sentence, kind.format, &ranges, &mut found),
+            values: values(sentence, kind.format, &ranges, spec, &mut found),
             kind,
             typed: sentence.value_type.is_some(),
+            one_each: spec.is_one_each(),
+            qualifiers: sentence.qualifiers.clone(),
+            select_first: sentence.select_first,
             whole: sentence.whole,
             step: self.step(sentence, kind.format, &ranges, spec, &mut found),
             via: named_functions(sentence, spec),
@@ -72,6 +75,7 @@ impl Bench<'_> {
                 (sentence.max.is_some(), "max"),
                 (sentence.when.is_some(), "when"),
                 (sentence.spends.is_some(), "spends"),
+                (sentence.select_first, "select-first"),
                 (sentence.always, "always"),
             ] {
                 if stands {
@@ -79,8 +83,8 @@ impl Bench<'_> {
                 }
             }
         }
-        if sentence.select_first {
-            fault(found, "`select-first` needs a protocol with a select", None);
+        if sentence.select_first && !self.grammar.selects.contains(&sentence.object) {
+            fault(found, format!("`{}` has no select", spec.word), None);
         }
         let closed = match &sentence.values {
             None => false,
@@ -151,7 +155,7 @@ impl Bench<'_> {
         found: &mut Found,
     ) -> Option<Step> {
         let step = sentence.step.as_ref()?;
-        let numeric = spec.element == Element::Register && sentence.bit.is_none() && format != Format::Bool;
+        let numeric = spec.is_number() && sentence.bit.is_none() && format != Format::Bool;
         if !numeric || matches!(step.size, Num::Bool(_)) {
             fault(found, "`step` compares numbers, and this is none", None);
         }
@@ -180,9 +184,7 @@ impl Bench<'_> {
             }
         };
         let fits = self.grammar.objects.get(usize::from(object.0)).is_some_and(|spec| {
-            spec.element == Element::Register
-                && spec.can_be_asked()
-                && at.checked_add(length).is_some_and(|last| last <= highest(spec))
+            spec.is_number() && spec.can_be_asked() && at.checked_add(length).is_some_and(|last| last <= highest(spec))
         });
         if !fits {
             fault(found, "`from` names registers that do not all exist", None);
@@ -191,15 +193,13 @@ impl Bench<'_> {
 
     fn when(&self, sentence: &Sentence, found: &mut Found) -> Option<Condition> {
         let when = sentence.when.as_ref()?;
-        let readable = self
-            .grammar
-            .objects
-            .get(usize::from(when.object.0))
-            .is_some_and(|spec| spec.can_be_asked() && when.address <= highest(spec));
-        if !readable {
+        let spec = self.grammar.object(when.object);
+        let readable = spec.filter(|spec| spec.can_be_asked() && when.address <= highest(spec));
+        if readable.is_none() {
             fault(found, "`when` asks about a point that cannot be read", None);
         }
-        let spans = spans(when.values.iter().copied(), Format::U16, found);
+        let format = readable.map_or(Format::U16, |spec| spec.format());
+        let spans = spans(when.values.iter().copied(), format, found);
         Some(Condition { object: when.object, address: when.address, spans })
     }
 
@@ -253,7 +253,7 @@ fn own_and_shared(rule: &Rule, buckets: &mut Buckets<'_>, found: &mut Found) -> 
 
 /// Whether every range consists of whole elements.
 fn check_elements(ranges: &[(u32, u32)], kind: ValueType, sentence: &Sentence, spec: &ObjectSpec, found: &mut Found) {
-    let width = number::width(kind.format);
+    let width = spec.width(kind.format);
     if sentence.value_type.is_some() && width > 1 && spec.element != Element::Register {
         return fault(found, format!("`{}` has no registers to put together", spec.word), Some("leave out `as`"));
     }
@@ -268,7 +268,13 @@ fn check_elements(ranges: &[(u32, u32)], kind: ValueType, sentence: &Sentence, s
     }
 }
 
-fn values(sentence: &Sentence, format: Format, ranges: &[(u32, u32)], found: &mut Found) -> Option<Admits> {
+fn values(
+    sentence: &Sentence,
+    format: Format,
+    ranges: &[(u32, u32)],
+    spec: &ObjectSpec,
+    found: &mut Found,
+) -> Option<Admits> {
     let format = if sentence.bit.is_some() { Format::Bool } else { format };
     match sentence.values.as_ref()? {
         ValueSet::Each(all) => {
@@ -283,7 +289,7 @@ fn values(sentence: &Sentence, format: Format, ranges: &[(u32, u32)], found: &mu
                 [_] if all.is_empty() => true,
                 [(first, last)] => {
                     let length = u64::from(last.saturating_sub(*first)).saturating_add(1);
-                    length.checked_div(u64::from(number::width(format))) == u64::try_from(all.len()).ok()
+                    length.checked_div(u64::from(spec.width(format))) == u64::try_from(all.len()).ok()
                 }
                 _ => false,
             };
@@ -423,7 +429,7 @@ mod tests {
             ),
             (spoiled(write, true, |one| one.object = ObjectId(200)), "this protocol has no such object"),
             (spoiled(write, true, |one| one.who = None), "a rule says for whom it is"),
-            (spoiled(write, true, |one| one.select_first = true), "`select-first` needs a protocol with a select"),
+            (spoiled(write, true, |one| one.select_first = true), "`holding` has no select"),
         ] {
             assert_eq!(found, [std::format!("0: {message}")]);
         }

@@ -2,7 +2,10 @@
 
 use alloc::{format, string::String};
 
-use crate::sentence::{Format, Num, StepDirection, ValueType};
+use crate::{
+    deed::Scalar,
+    sentence::{Format, Num, StepDirection, ValueType},
+};
 
 /// One element's value. Integers stay integers, so that 64 bits are exact.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +23,15 @@ pub(super) enum Span {
     Whole(i128, i128),
     /// Compared as `f64`.
     Real(f64, f64),
+}
+
+impl From<Scalar> for Value {
+    fn from(scalar: Scalar) -> Self {
+        match scalar {
+            Scalar::Whole(whole) => Self::Whole(whole.into()),
+            Scalar::Real(real) => Self::Real(real.get().into()),
+        }
+    }
 }
 
 impl Value {

@@ -54,6 +54,8 @@ impl Made {
                 Carries::Bits => Values::Bits { packed: &bytes[..1], count: self.length },
                 Carries::Words => Values::Words(&bytes[..2 * self.length as usize]),
             },
+            qualifier: None,
+            unselected: false,
         }
     }
 

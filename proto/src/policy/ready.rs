@@ -2,9 +2,13 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{RuleIx, Who, compile::Topic, number::Span};
+use super::{
+    RuleIx, Who,
+    compile::Topic,
+    number::{self, Span},
+};
 use crate::{
-    deed::ObjectId,
+    deed::{Deed, ObjectId, Scalar},
     sentence::{Num, StepDirection, ValueType},
     time::ScheduleSet,
 };
@@ -26,6 +30,12 @@ pub(super) struct Ready {
     pub(super) kind: ValueType,
     /// Whether the sentence has `as`.
     pub(super) typed: bool,
+    /// Whether each index holds one whole number, whatever its format.
+    pub(super) one_each: bool,
+    /// Empty: every qualifier.
+    pub(super) qualifiers: Vec<(u32, u32)>,
+    /// Whether what can be selected must have been.
+    pub(super) select_first: bool,
     pub(super) whole: bool,
     pub(super) step: Option<Step>,
     /// Empty: every function that need not be named.
@@ -84,6 +94,28 @@ impl Ready {
         self.units.is_empty() || self.units.iter().any(|(first, last)| (*first..=*last).contains(&unit))
     }
 
+    /// Whether it lets the act be qualified as it is. A deed without a qualifier is none of those that a rule names.
+    pub(super) fn admits_qualifier(&self, deed: &Deed<'_>) -> bool {
+        let named = |qualifier: u8| {
+            self.qualifiers.iter().any(|(first, last)| (*first..=*last).contains(&u32::from(qualifier)))
+        };
+        self.qualifiers.is_empty() || deed.qualifier.is_some_and(named)
+    }
+
+    /// How many indexes one element takes.
+    pub(super) fn width(&self) -> u32 {
+        if self.one_each { 1 } else { number::width(self.kind.format) }
+    }
+
+    /// The value of an element: the number in its first index, or what its registers make.
+    pub(super) fn read(
+        &self,
+        scalar: impl Fn(u32) -> Option<Scalar>,
+        register: impl Fn(u32) -> Option<u16>,
+    ) -> Option<number::Value> {
+        if self.one_each { scalar(0).map(number::Value::from) } else { number::decode(self.kind, register) }
+    }
+
     /// Whether its schedule lets it apply now.
     pub(super) fn applies(&self, schedules: ScheduleSet) -> bool {
         self.during.is_none_or(|(bit, not)| schedules.holds(bit) != not)
@@ -96,6 +128,11 @@ impl Ready {
     /// Whether it speaks of the write that sets nothing (`= []`).
     pub(super) fn sets_nothing(&self) -> bool {
         matches!(&self.values, Some(Admits::Positional(spans)) if spans.is_empty())
+    }
+
+    /// The points that it names.
+    pub(super) fn names(&self) -> impl Iterator<Item = (Topic, u32, u32)> {
+        self.ranges.iter().map(|(first, last)| (self.topic, *first, *last))
     }
 
     /// The points that it can ask about.

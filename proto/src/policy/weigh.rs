@@ -3,7 +3,7 @@
 use super::{
     Known, RuleIx,
     compile::Compiled,
-    number::{self, Value},
+    number::Value,
     ready::{Admits, Ready},
 };
 use crate::{
@@ -117,7 +117,11 @@ impl Scales<'_> {
             reach: Reach::Passes,
             cost: if ready.always { 2 } else { u8::from(ready.spends()) },
         };
-        let later = self.later(ready);
+        let later =
+            if ready.select_first && self.deed.unselected { Reach::Fails(Stage::Condition) } else { self.later(ready) };
+        if !ready.admits_qualifier(self.deed) {
+            return each(Piece { reach: Reach::Fails(Stage::Value), ..piece });
+        }
         let exact = ready.whole || matches!(ready.values, Some(Admits::Positional(_)));
         if exact && (range != (self.deed.first, self.deed.last) || self.is_partial() != ready.sets_nothing()) {
             return each(Piece { reach: Reach::Fails(Stage::Value), ..piece });
@@ -209,9 +213,9 @@ impl Scales<'_> {
                 }
                 let read = elements.readback();
                 let at = read.first.saturating_add(part.start.saturating_sub(elements.complete().0));
-                let held = number::decode(ready.kind, |place| {
-                    self.known.held.get(read.unit, read.object, at.checked_add(place)?, self.now.mono)
-                });
+                let held =
+                    |place: u32| self.known.held.get(read.unit, read.object, at.checked_add(place)?, self.now.mono);
+                let held = ready.read(held, |place| held(place)?.word());
                 match held {
                     Some(old) if value.within_step(old, step.size, step.direction) => Reach::Passes,
                     Some(_) => Reach::Fails(Stage::Step),
@@ -247,7 +251,7 @@ impl Scales<'_> {
         let Some(when) = &ready.when else { return Reach::Passes };
         let unit = self.deed.unit;
         match self.known.held.get(unit, when.object, when.address, self.now.mono) {
-            Some(held) if when.spans.iter().any(|span| span.admits(Value::Whole(i128::from(held)))) => Reach::Passes,
+            Some(held) if when.spans.iter().any(|span| span.admits(held.into())) => Reach::Passes,
             Some(_) => Reach::Fails(Stage::Condition),
             None => {
                 let read = ReadFirst { unit, object: when.object, first: when.address, count: 1 };
@@ -283,7 +287,7 @@ struct Part {
 
 impl Elements<'_> {
     fn width(&self) -> u32 {
-        number::width(self.ready.kind.format)
+        self.ready.width()
     }
 
     /// How far `index` lies inside its element.
@@ -316,7 +320,11 @@ impl Elements<'_> {
                 let register = self.deed.values.get(at)?;
                 Some(Value::Whole(i128::from(register.checked_shr(u32::from(bit))? & 1)))
             }
-            _ => number::decode(self.ready.kind, |place| self.deed.values.get(at.checked_add(place)?)),
+            _ => {
+                let values = &self.deed.values;
+                self.ready
+                    .read(|place| values.scalar(at.checked_add(place)?), |place| values.get(at.checked_add(place)?))
+            }
         }
     }
 

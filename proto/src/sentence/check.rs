@@ -41,12 +41,14 @@ pub(super) fn check(
         if check.class(&on) {
             check.codes(&on);
             check.via(&on);
+            check.exactly(&on);
             check.bit(&on);
         }
         check.overlaps(&on);
         check.types(&on, sound);
         check.values(&on, sound);
         check.step(&on);
+        check.selects(&on);
         check.whole(&on);
         check.passive(&on);
         check.always();
@@ -162,6 +164,22 @@ impl Check<'_> {
         }
     }
 
+    /// `exactly` and a twin's word say which function it is; `via` would say it again.
+    fn exactly(&mut self, on: &On<'_>) {
+        let exactly = self.at(Clause::Exactly);
+        if let (Some(at), Some(_)) = (self.at(Clause::Via), self.draft.twin.map(|_| on.object.at).or(exactly)) {
+            let help = "leave `via` out";
+            self.conflict(at, "the function is named already", "the second time", help);
+        } else if let Some(at) = exactly
+            && self.draft.twin.is_none()
+            && Clause::Exactly.is_served(self.grammar)
+            && self.grammar.own_function(on.object.is, on.class.is).is_none()
+        {
+            let message = format!("`{}` has no twin", on.spec.word);
+            self.conflict(at, message, "exactly as opposed to what?", "leave `exactly` out");
+        }
+    }
+
     fn bit(&mut self, on: &On<'_>) {
         let Some(bit) = self.draft.bit else { return };
         if on.spec.element != Element::Register {
@@ -205,6 +223,9 @@ impl Check<'_> {
         let switch = self.grammar.is_switch(on.object.is, self.draft.has(Clause::Bit));
         if on.spec.element == Element::None {
             self.conflict(one.at, format!("`{}` carries no value", on.spec.word), "no type fits", "leave `as` out");
+        } else if on.spec.is_one_each() {
+            let message = format!("`{}` holds {} by itself", on.spec.word, on.spec.format().as_str());
+            self.conflict(one.at, message, "one index, one number", "leave `as` out");
         } else if switch && format != Format::Bool {
             self.conflict(one.at, "a bit has no number type", "a bit is on or off", "leave `as` out");
         } else if !switch && format == Format::Bool {
@@ -244,7 +265,7 @@ impl Check<'_> {
             let message = "a list by position belongs to one range";
             return self.conflict(values.at, message, "which elements are these?", "write exactly one range");
         };
-        let each = if let Holds::Number(format) = holds { format.registers() } else { 1 };
+        let each = if let Holds::Number(format) = holds { on.spec.width(format) } else { 1 };
         let elements = length(range.is).checked_div(each).unwrap_or(0);
         let listed = values.items.len();
         // `[]` is a write that sets nothing.
@@ -285,12 +306,18 @@ impl Check<'_> {
             self.faults.extend(misfit(value.is, holds, value.at));
         }
         if let Some((object, _)) = &step.from
-            && self
-                .grammar
-                .object(object.is)
-                .is_some_and(|spec| spec.element != Element::Register || !spec.can_be_asked())
+            && self.grammar.object(object.is).is_some_and(|spec| !spec.is_number() || !spec.can_be_asked())
         {
             self.conflict(object.at, "a readback is a register that can be read", "no such register", "");
+        }
+    }
+
+    fn selects(&mut self, on: &On<'_>) {
+        if let Some(at) = self.at(Clause::SelectFirst).filter(|_| Clause::SelectFirst.is_served(self.grammar))
+            && !(self.grammar.selects.contains(&on.object.is) && on.class.is == Class::Control)
+        {
+            let message = format!("`{} {}` has no select", on.class.is, on.spec.word);
+            self.conflict(at, message, "never selected", "leave it out");
         }
     }
 
@@ -320,8 +347,8 @@ impl Check<'_> {
         let Some(when) = &self.draft.when else { return };
         let Some(spec) = self.grammar.object(when.object.is) else { return };
         let holds = match spec.element {
-            Element::Bit => Holds::Switch,
-            Element::Register => Holds::Number(Format::U16),
+            Element::Bit | Element::Switch { .. } => Holds::Switch,
+            Element::Register | Element::Number(_) => Holds::Number(spec.format()),
             Element::None => Holds::Nothing,
         };
         if matches!(holds, Holds::Nothing) || !spec.can_be_asked() {
@@ -353,7 +380,8 @@ impl Check<'_> {
     fn holds(&self, spec: &ObjectSpec) -> Holds {
         match spec.element {
             Element::None => Holds::Nothing,
-            Element::Bit => Holds::Switch,
+            Element::Bit | Element::Switch { .. } => Holds::Switch,
+            Element::Number(format) => Holds::Number(format),
             Element::Register if self.draft.has(Clause::Bit) => Holds::Switch,
             Element::Register => match self.draft.value_type.map_or(Format::U16, |one| one.is.format) {
                 Format::Bool => Holds::Switch,

@@ -6,26 +6,31 @@
 //! Draft::finish    the sentence
 //! ```
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use super::{
-    During, FaultKind, Format, Grammar, Max, Num, Per, Sentence, SentenceFault, StepClause, StepDirection, ValueSet,
-    ValueType, When,
+    During, Element, FaultKind, Format, Grammar, Index, Max, Num, ObjectSpec, Per, Sentence, SentenceFault, StepClause,
+    StepDirection, ValueSet, ValueType, When,
     address::{Reading, code, units},
     lex::{Kind, Span, Spanned, Token},
     near,
     number::integer,
     parse::Parser,
-    value::{number, position, settle, value},
+    value::{number, position, settle, switch, value},
 };
 use crate::{deed::ObjectId, vocab::Class};
+
+/// A qualifier is one octet.
+const QUALIFIER_MAX: u32 = 255;
 
 /// The clauses, in the order in which they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clause {
     Bit,
     Unit,
+    Index,
     Values,
+    Qualifier,
     Step,
     As,
     Whole,
@@ -51,6 +56,9 @@ pub(super) struct Draft {
     pub(super) values: Option<DraftValues>,
     pub(super) step: Option<DraftStep>,
     pub(super) value_type: Option<Spanned<ValueType>>,
+    pub(super) qualifiers: Vec<Spanned<(u32, u32)>>,
+    /// The one function that the object's word stood for.
+    pub(super) twin: Option<u16>,
     pub(super) via: Vec<Spanned<u16>>,
     pub(super) when: Option<DraftWhen>,
     pub(super) max: Option<Max>,
@@ -87,7 +95,9 @@ impl Clause {
     pub(super) const ALL: &'static [Self] = &[
         Self::Bit,
         Self::Unit,
+        Self::Index,
         Self::Values,
+        Self::Qualifier,
         Self::Step,
         Self::As,
         Self::Whole,
@@ -101,10 +111,13 @@ impl Clause {
         Self::Always,
     ];
 
+    /// Its word; empty where the grammar has no such clause.
     pub(super) fn word(self, grammar: &Grammar) -> &'static str {
         match self {
             Self::Bit => "bit",
             Self::Unit => grammar.unit_word,
+            Self::Index => grammar.index_word.unwrap_or_default(),
+            Self::Qualifier => grammar.qualifier_word.unwrap_or_default(),
             Self::Values => "=",
             Self::Step => "step",
             Self::As => "as",
@@ -123,7 +136,7 @@ impl Clause {
     /// The clause that this token starts.
     pub(super) fn of(token: Token<'_>, grammar: &Grammar) -> Option<Self> {
         match token.kind {
-            Kind::Word | Kind::Equals => Self::ALL.iter().copied().find(|one| one.word(grammar) == token.text),
+            Kind::Word | Kind::Equals => Self::words(grammar).find(|(_, word)| *word == token.text).map(|(one, _)| one),
             Kind::Comma | Kind::Open | Kind::Close => None,
         }
     }
@@ -131,10 +144,16 @@ impl Clause {
     /// Whether it stands in rules only.
     pub(super) fn is_for_rules(self) -> bool {
         match self {
-            Self::Bit | Self::Unit | Self::Values | Self::As | Self::Via => false,
+            Self::Bit
+            | Self::Unit
+            | Self::Index
+            | Self::Values
+            | Self::Qualifier
+            | Self::As
+            | Self::Via
+            | Self::Exactly => false,
             Self::Step
             | Self::Whole
-            | Self::Exactly
             | Self::SelectFirst
             | Self::When
             | Self::Max
@@ -144,9 +163,18 @@ impl Clause {
         }
     }
 
-    /// Whether this version serves it; the others are known, and refused by name.
-    pub(super) fn is_served(self) -> bool {
-        !matches!(self, Self::Exactly | Self::SelectFirst)
+    /// Whether this version serves it for this protocol; the others are known, and refused by name.
+    pub(super) fn is_served(self, grammar: &Grammar) -> bool {
+        match self {
+            Self::Exactly => !grammar.twins.is_empty(),
+            Self::SelectFirst => !grammar.selects.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// The clauses that the grammar has, and their words.
+    pub(super) fn words(grammar: &Grammar) -> impl Iterator<Item = (Self, &'static str)> {
+        Self::ALL.iter().map(|one| (*one, one.word(grammar))).filter(|(_, word)| !word.is_empty())
     }
 }
 
@@ -158,7 +186,10 @@ impl Draft {
     /// The sentence, where its class and object were read.
     pub(super) fn finish(self, grammar: &Grammar) -> Option<Sentence> {
         let (whole, always) = (self.has(Clause::Whole), self.has(Clause::Always));
+        let select_first = self.has(Clause::SelectFirst);
         let (class, object) = (self.class?.is, self.object?.is);
+        let own = if self.has(Clause::Exactly) { grammar.own_function(object, class) } else { None };
+        let one_function = self.twin.or(own);
         let switch = grammar.is_switch(object, self.bit.is_some());
         Some(Sentence {
             who: self.who,
@@ -183,9 +214,9 @@ impl Draft {
             }),
             value_type: self.value_type.map(|one| one.is),
             whole,
-            via: plain(self.via),
-            exactly: false,
-            select_first: false,
+            qualifiers: plain(self.qualifiers),
+            via: one_function.map_or_else(|| plain(self.via), |code| vec![code]),
+            select_first,
             when: self.when.map(|when| {
                 let switch = grammar.is_switch(when.object.is, false);
                 let values = when.values.iter().map(|item| settle(item.is, switch)).collect();
@@ -202,7 +233,7 @@ impl Draft {
 impl Parser<'_> {
     /// One clause, behind its word at `at`.
     pub(super) fn clause(&mut self, clause: Clause, at: Span, draft: &mut Draft) -> Result<(), SentenceFault> {
-        if !clause.is_served() {
+        if !clause.is_served(self.grammar) {
             let message = format!("`{}` is not served by this version", clause.word(self.grammar));
             return Err(at.fault(FaultKind::NotServed, message, "not served yet", ""));
         }
@@ -212,7 +243,12 @@ impl Parser<'_> {
                 let max = self.grammar.unit_max;
                 draft.units = self.list("a unit", &|text, at| units(text, at, max));
             }
-            Clause::Values => draft.values = Some(self.values(at)?),
+            Clause::Index => draft.ranges = self.indexes(at, draft.object)?,
+            Clause::Values => {
+                let object = draft.object.and_then(|object| self.grammar.object(object.is));
+                draft.values = Some(self.values(at, object)?);
+            }
+            Clause::Qualifier => draft.qualifiers = self.list("a number", &|text, at| units(text, at, QUALIFIER_MAX)),
             Clause::Step => draft.step = Some(self.step()?),
             Clause::As => draft.value_type = Some(self.value_type()?),
             Clause::Via => draft.via = self.list("a function code", &code),
@@ -237,10 +273,33 @@ impl Parser<'_> {
         })
     }
 
-    fn values(&mut self, equals: Span) -> Result<DraftValues, SentenceFault> {
+    /// The indexes behind their word.
+    fn indexes(
+        &mut self,
+        at: Span,
+        object: Option<Spanned<ObjectId>>,
+    ) -> Result<Vec<Spanned<(u32, u32)>>, SentenceFault> {
+        let Some(object) = object.and_then(|object| self.grammar.object(object.is)) else {
+            // The object's own fault says enough.
+            self.list("an index", &|_, _| Ok((0, 0)));
+            return Ok(Vec::new());
+        };
+        let reading = Reading { grammar: self.grammar, object, addressing: self.addressing };
+        if object.index == Index::None {
+            return reading.range("", at).map(|_| Vec::new());
+        }
+        Ok(self.list("an index", &|text, at| reading.range(text, at)))
+    }
+
+    fn values(&mut self, equals: Span, object: Option<&ObjectSpec>) -> Result<DraftValues, SentenceFault> {
         let positional = self.sign(Kind::Open);
         let empty = positional && self.peek().is_some_and(|token| token.kind == Kind::Close);
-        let items = if empty { Vec::new() } else { self.list("a value", if positional { &position } else { &value }) };
+        let item = |text: &str, at| match object.map(|object| object.element) {
+            Some(Element::Switch { off, on }) => switch(text, at, [off, on]),
+            _ if positional => position(text, at),
+            _ => value(text, at),
+        };
+        let items = if empty { Vec::new() } else { self.list("a value", &item) };
         if positional && !self.sign(Kind::Close) {
             let at = self.behind();
             return Err(at.fault(FaultKind::Missing, "`]` is missing", "the list ends here", "close it with `]`"));
@@ -276,6 +335,12 @@ impl Parser<'_> {
             let why = if self.faults.len() > known { self.faults.pop() } else { None };
             return Err(why.unwrap_or_else(|| at.fault(FaultKind::Missing, "an object is missing", "", "")));
         };
+        if let Some(word) = self.grammar.index_word
+            && self.taken(word).is_none()
+        {
+            let help = format!("write `{word} 7`");
+            return Err(self.behind().fault(FaultKind::Missing, format!("`{word}` is missing"), "which one?", help));
+        }
         let token = self.word("an address")?;
         let Some(spec) = self.grammar.object(object.is) else {
             return Err(at.fault(FaultKind::UnknownWord, "no such object", "", ""));
@@ -311,7 +376,11 @@ impl Parser<'_> {
             let message = "a condition takes a set of values, not a list by position";
             return Err(open.at.fault(FaultKind::Conflict, message, "not expected here", "write it without brackets"));
         }
-        Ok(DraftWhen { object, address, values: self.list("a value", &value) })
+        let values = match self.grammar.object(object.is).map(|spec| spec.element) {
+            Some(Element::Switch { off, on }) => self.list("a value", &|text, at| switch(text, at, [off, on])),
+            _ => self.list("a value", &value),
+        };
+        Ok(DraftWhen { object, address, values })
     }
 
     fn max(&mut self) -> Result<Max, SentenceFault> {

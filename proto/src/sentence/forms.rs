@@ -23,9 +23,9 @@ pub fn clause_forms(grammar: &Grammar) -> Vec<ClauseForm> {
         let (takes, says) = clause.takes();
         let word = clause.word(grammar);
         let form = if takes.is_empty() { String::from(word) } else { format!("{word} {takes}") };
-        ClauseForm { form, says, rules_only: clause.is_for_rules(), served: clause.is_served() }
+        ClauseForm { form, says, rules_only: clause.is_for_rules(), served: clause.is_served(grammar) }
     };
-    Clause::ALL.iter().map(form).collect()
+    Clause::words(grammar).map(|(clause, _)| form(&clause)).collect()
 }
 
 impl Clause {
@@ -33,6 +33,8 @@ impl Clause {
         match self {
             Self::Bit => ("N", "one bit, 0 to 15, of a register"),
             Self::Unit => ("N,..", "the units behind the device's address; absent: every unit of the conduit"),
+            Self::Index => ("N, N-N", "the object's indexes; absent: every one"),
+            Self::Qualifier => ("N, N-N", "how the act is qualified, by the octet on the wire; absent: in any way"),
             Self::Values => ("VALUES", "what may be written: `5`, `0..1500`, `1, 2, 5`, `on`, or `[1, 2]` one by one"),
             Self::Step => (
                 "N [up|down] [or to V,..] [from OBJECT N]",

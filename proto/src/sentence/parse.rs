@@ -7,13 +7,15 @@
 //! |----------------|-------------------------------------------------------|-----------------------------------------------|
 //! | `bit`          | `bit 3`                                               | one register, written                         |
 //! | `unit`         | `unit 1-5, 9` (`Grammar::unit_word`)                  | anything                                      |
+//! | `ioa`          | `ioa 7, 10-19` (`Grammar::index_word`)                | where ranges do not follow the object's word  |
 //! | `=`            | `= 5`, `= 0..1500`, `= 1, 2`, `= on`, `= [0, 1500]`   | write and control of bits and registers       |
+//! | `qualifier`    | `qualifier 20` (`Grammar::qualifier_word`)            | acts that the protocol qualifies              |
 //! | `step`         | `step 100 up or to 0 from input 12`                   | write and control of registers                |
 //! | `as`           | `as f32 swapped`                                      | registers; `as bool` bits                     |
 //! | `whole`        | `whole`                                               | write and control of a range                  |
 //! | `via`          | `via 6, 16`, `via 43/14`                              | functions that the class has on the object    |
-//! | `exactly`      | `exactly`                                             | not served yet                                |
-//! | `select-first` | `select-first`                                        | not served yet                                |
+//! | `exactly`      | `exactly`                                             | objects with twins (`Grammar::twins`)         |
+//! | `select-first` | `select-first`                                        | protocols with a select (`Grammar::selects`)  |
 //! | `when`         | `when discrete 20 = on`                               | any readable point                            |
 //! | `max`          | `max 6/min each`                                      | classes that change something                 |
 //! | `spends`       | `spends breakers`                                     | classes that change something                 |
@@ -101,6 +103,7 @@ impl<'t> Parser<'t> {
         if draft.class.is_none() && self.peek().is_none() {
             return draft;
         }
+        draft.twin = self.peek().and_then(|token| self.grammar.twin(token.text)?.function);
         draft.object = self.object();
         match draft.object {
             Some(object) => draft.ranges = self.ranges(object.is),
@@ -173,7 +176,7 @@ impl<'t> Parser<'t> {
             }
         };
         let Some(id) = self.object_named(token.text) else {
-            let help = near::help(token.text, self.grammar.objects.iter().map(|object| object.word));
+            let help = near::help(token.text, self.object_words());
             let message = format!("`{}` is not an object of this protocol", token.text);
             self.faults.push(token.at.fault(FaultKind::UnknownWord, message, "unknown object", help));
             return None;
@@ -186,12 +189,19 @@ impl<'t> Parser<'t> {
     }
 
     fn object_named(&self, word: &str) -> Option<ObjectId> {
-        let place = self.grammar.objects.iter().position(|object| object.word == word)?;
-        u8::try_from(place).ok().map(ObjectId)
+        let place = self.grammar.objects.iter().position(|object| object.word == word);
+        let named = place.and_then(|place| u8::try_from(place).ok()).map(ObjectId);
+        named.or_else(|| self.grammar.twin(word).map(|twin| twin.object))
+    }
+
+    fn object_words(&self) -> impl Iterator<Item = &'static str> + Clone {
+        let words = self.grammar.objects.iter().map(|object| object.word);
+        words.chain(self.grammar.twins.iter().map(|twin| twin.word))
     }
 
     fn ranges(&mut self, object: ObjectId) -> Vec<Spanned<(u32, u32)>> {
         let follows = self.peek().is_some_and(|token| token.text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
+        let follows = follows && self.grammar.index_word.is_none();
         let Some(object) = self.grammar.object(object).filter(|_| follows) else { return Vec::new() };
         let reading = Reading { grammar: self.grammar, object, addressing: self.addressing };
         if object.index == Index::None {
@@ -243,9 +253,12 @@ impl<'t> Parser<'t> {
         let help = if text.starts_with('-') || text.starts_with("..") {
             String::from("write a range without blanks: 0-99 for indexes, 0..99 for values")
         } else if text.starts_with(|c: char| c.is_ascii_digit()) {
-            String::from("put a comma between several")
+            match self.grammar.index_word {
+                Some(word) => format!("write `{word} {text}`, or put a comma between several"),
+                None => String::from("put a comma between several"),
+            }
         } else {
-            let words = Clause::ALL.iter().map(|clause| clause.word(self.grammar));
+            let words = Clause::words(self.grammar).map(|(_, word)| word);
             near::nearest(text, words).map_or(String::new(), |word| format!("did you mean `{word}`?"))
         };
         let message = format!("`{text}` is not expected here");

@@ -11,7 +11,7 @@ use super::{
     Addressing, Element, Grammar, Index, Num, Per, Sentence, StepClause, StepDirection, ValueSet,
     address::{show_code, show_range},
 };
-use crate::deed::{Deed, ObjectId, Values};
+use crate::deed::{Deed, ObjectId, Scalar, Values};
 
 /// The canonical text: one blank between words, `, ` between items, all in the order of the clauses.
 pub(super) fn sentence(one: &Sentence, grammar: &Grammar, addressing: Addressing) -> String {
@@ -22,7 +22,11 @@ pub(super) fn sentence(one: &Sentence, grammar: &Grammar, addressing: Addressing
     let carries = grammar.object(one.object).is_none_or(|object| object.element != Element::None);
     if let Some(values) = one.values.as_ref().filter(|_| carries) {
         out.word("=");
-        out.word(&set(values));
+        out.word(&set(values, words(one.object, grammar)));
+    }
+    if let Some(word) = grammar.qualifier_word.filter(|_| !one.qualifiers.is_empty()) {
+        out.word(word);
+        out.list(one.qualifiers.iter().map(|(first, last)| plain(*first, *last)));
     }
     if let Some(step) = &one.step {
         stepping(step, grammar, addressing, &mut out);
@@ -33,11 +37,15 @@ pub(super) fn sentence(one: &Sentence, grammar: &Grammar, addressing: Addressing
         out.flag(value_type.swapped, "swapped");
     }
     out.flag(one.whole, "whole");
-    if !one.via.is_empty() {
-        out.word("via");
-        out.list(one.via.iter().map(|code| show_code(u32::from(*code))));
+    match one.via.as_slice() {
+        [] => {}
+        [code] if twin(one, *code, grammar).is_some() => {}
+        [code] if grammar.own_function(one.object, one.class) == Some(*code) => out.word("exactly"),
+        codes => {
+            out.word("via");
+            out.list(codes.iter().map(|code| show_code(u32::from(*code))));
+        }
     }
-    out.flag(one.exactly, "exactly");
     out.flag(one.select_first, "select-first");
     limits(one, grammar, addressing, &mut out);
     out.flag(one.always, "always");
@@ -48,10 +56,11 @@ pub(super) fn sentence(one: &Sentence, grammar: &Grammar, addressing: Addressing
 /// empty list of a `function`, stands here all the same and `sentence` leaves it out.
 pub(super) fn of_deed(who: Option<&str>, deed: &Deed<'_>) -> Sentence {
     let value = |i| {
-        let raw = deed.values.get(i)?;
-        Some(match deed.values {
-            Values::Bit(_) | Values::Bits { .. } => Num::Bool(raw != 0),
-            Values::Words(_) | Values::None => Num::Int(raw.into()),
+        let number = deed.values.scalar(i)?;
+        Some(match (deed.values, number) {
+            (Values::Bit(_) | Values::Bits { .. }, number) => Num::Bool(number != Scalar::Whole(0)),
+            (Values::Words(_) | Values::One(_) | Values::None, Scalar::Whole(whole)) => Num::Int(whole.into()),
+            (Values::Words(_) | Values::One(_) | Values::None, Scalar::Real(real)) => Num::Float(shortest(real.get())),
         })
     };
     let values: Vec<Num> = (0..deed.values.len()).map_while(value).collect();
@@ -72,8 +81,8 @@ pub(super) fn of_deed(who: Option<&str>, deed: &Deed<'_>) -> Sentence {
         step: None,
         value_type: None,
         whole: false,
+        qualifiers: deed.qualifier.map(|one| (u32::from(one), u32::from(one))).into_iter().collect(),
         via: vec![deed.function],
-        exactly: false,
         select_first: false,
         when: None,
         max: None,
@@ -111,9 +120,20 @@ impl Line {
 }
 
 fn subject(one: &Sentence, grammar: &Grammar, addressing: Addressing, out: &mut Line) {
-    out.word(object(one.object, grammar));
-    if let Some(spec) = grammar.object(one.object).filter(|spec| spec.index != Index::None && !one.ranges.is_empty()) {
-        out.list(one.ranges.iter().map(|range| addressing.write_range(spec, *range)));
+    let twin = match one.via.as_slice() {
+        [code] => twin(one, *code, grammar),
+        _ => None,
+    };
+    out.word(twin.unwrap_or_else(|| object(one.object, grammar)));
+    let ranged = grammar.object(one.object).filter(|spec| spec.index != Index::None && !one.ranges.is_empty());
+    let ranges = |out: &mut Line| {
+        if let Some(spec) = ranged {
+            out.maybe(grammar.index_word);
+            out.list(one.ranges.iter().map(|range| addressing.write_range(spec, *range)));
+        }
+    };
+    if grammar.index_word.is_none() {
+        ranges(out);
     }
     if let Some(bit) = one.bit {
         out.word("bit");
@@ -121,9 +141,33 @@ fn subject(one: &Sentence, grammar: &Grammar, addressing: Addressing, out: &mut 
     }
     if !one.units.is_empty() {
         out.word(grammar.unit_word);
-        let plain = Index::Number { max: grammar.unit_max };
-        out.list(one.units.iter().map(|(first, last)| show_range(plain, *first, *last)));
+        out.list(one.units.iter().map(|(first, last)| plain(*first, *last)));
     }
+    if grammar.index_word.is_some() {
+        ranges(out);
+    }
+}
+
+fn plain(first: u32, last: u32) -> String {
+    show_range(Index::Number { max: u32::MAX }, first, last)
+}
+
+/// The word that says object and function at once.
+fn twin(one: &Sentence, code: u16, grammar: &Grammar) -> Option<&'static str> {
+    grammar.twins.iter().find(|twin| twin.object == one.object && twin.function == Some(code)).map(|twin| twin.word)
+}
+
+/// The words of an object that is on or off under words of its own.
+fn words(id: ObjectId, grammar: &Grammar) -> [&'static str; 2] {
+    match grammar.object(id).map(|object| object.element) {
+        Some(Element::Switch { off, on }) => [off, on],
+        _ => ["off", "on"],
+    }
+}
+
+/// The shortest decimal whose nearest single is this one: `0.1`, not `0.10000000149011612`.
+fn shortest(real: f32) -> f64 {
+    format!("{real:?}").parse().unwrap_or_else(|_| real.into())
 }
 
 fn stepping(step: &StepClause, grammar: &Grammar, addressing: Addressing, out: &mut Line) {
@@ -148,7 +192,8 @@ fn limits(one: &Sentence, grammar: &Grammar, addressing: Addressing, out: &mut L
         out.word("when");
         point(when.object, when.address, grammar, addressing, out);
         out.word("=");
-        out.list(when.values.iter().map(range));
+        let words = words(when.object, grammar);
+        out.list(when.values.iter().map(|one| range(one, words)));
     }
     if let Some(max) = one.max {
         let per = match max.per {
@@ -173,20 +218,25 @@ fn limits(one: &Sentence, grammar: &Grammar, addressing: Addressing, out: &mut L
 
 fn point(id: ObjectId, address: u32, grammar: &Grammar, addressing: Addressing, out: &mut Line) {
     out.word(object(id, grammar));
+    out.maybe(grammar.index_word);
     out.maybe(grammar.object(id).map(|spec| addressing.write(spec, address)).as_deref());
 }
 
-fn set(values: &ValueSet) -> String {
+fn set(values: &ValueSet, words: [&str; 2]) -> String {
     match values {
-        ValueSet::Each(items) => items.iter().map(range).collect::<Vec<_>>().join(", "),
+        ValueSet::Each(items) => items.iter().map(|one| range(one, words)).collect::<Vec<_>>().join(", "),
         ValueSet::Positional(items) => {
-            format!("[{}]", items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            format!("[{}]", items.iter().map(|one| range(&(*one, *one), words)).collect::<Vec<_>>().join(", "))
         }
     }
 }
 
-fn range((low, high): &(Num, Num)) -> String {
-    if low == high { low.to_string() } else { format!("{low}..{high}") }
+fn range((low, high): &(Num, Num), [off, on]: [&str; 2]) -> String {
+    match (low, high) {
+        (Num::Bool(low), Num::Bool(high)) if low == high => String::from(if *low { on } else { off }),
+        _ if low == high => low.to_string(),
+        _ => format!("{low}..{high}"),
+    }
 }
 
 fn object(id: ObjectId, grammar: &Grammar) -> &'static str {

@@ -27,6 +27,10 @@ const DEVICE_ID: ObjectId = ObjectId(5);
 pub(super) static GRAMMAR: Grammar = Grammar {
     unit_word: "unit",
     unit_max: 255,
+    index_word: None,
+    qualifier_word: None,
+    selects: &[],
+    twins: &[],
     objects: &[
         points("coil", Element::Bit, &[Class::Read, Class::Write], 0),
         points("discrete", Element::Bit, &[Class::Read], 1),
@@ -205,6 +209,8 @@ fn faults_of_addresses_tell_both_numbers() {
 #[test]
 fn a_deed_prints_as_the_rule_that_allows_it_alone() {
     let deed = |class, object, function, range: (u32, u32), values| Deed {
+        qualifier: None,
+        unselected: false,
         class,
         object,
         unit: 1,

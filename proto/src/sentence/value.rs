@@ -44,6 +44,19 @@ pub(super) fn position(text: &str, at: Span) -> Result<(Num, Num), SentenceFault
     number_or_switch(text, at).map(|one| (one, one))
 }
 
+/// One of the two words of an object that is on or off under words of its own.
+pub(super) fn switch(text: &str, at: Span, [off, on]: [&str; 2]) -> Result<(Num, Num), SentenceFault> {
+    let is = |on: bool| Ok((Num::Bool(on), Num::Bool(on)));
+    match text {
+        text if text == off => is(false),
+        text if text == on => is(true),
+        _ => {
+            let help = format!("write {off} or {on}");
+            Err(at.fault(FaultKind::UnknownWord, format!("`{text}` is not a value here"), "not a value", help))
+        }
+    }
+}
+
 pub(super) fn number(text: &str, at: Span) -> Result<Num, SentenceFault> {
     match number_or_switch(text, at)? {
         Num::Bool(_) => Err(at.fault(FaultKind::BadNumber, "a number is expected", "on and off are no numbers", "")),

@@ -128,6 +128,8 @@ impl Request<'_> {
             last,
             bit: None,
             values: Values::None,
+            qualifier: None,
+            unselected: false,
         }
     }
 }

@@ -1,0 +1,149 @@
+//! What does one ASDU ask or tell, and what would it do?
+
+use alloc::{boxed::Box, vec::Vec};
+use core::ops::ControlFlow;
+
+use super::{
+    asdu::{Asdu, Direction, Object},
+    cause,
+    content::{Content, Value},
+    types::Kind,
+};
+use crate::{
+    deed::{Deed, Real, Scalar, Seen, Values},
+    vocab::Class,
+};
+
+/// One application message: an ASDU of a control centre or of a station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'b> {
+    /// The ASDU.
+    pub asdu: Asdu<'b>,
+    /// Whether what it executes was selected before by the same peer, and the station has confirmed that.
+    pub selected: bool,
+}
+
+/// Freeze and reset, in the qualifier of a counter interrogation.
+const FREEZES: u8 = 0xC0;
+/// In the octet before a stored ASDU.
+const SELECTED: u8 = 1;
+const MONITOR: u8 = 2;
+
+impl<'b> Request<'b> {
+    /// A message that was not selected before.
+    pub const fn new(asdu: Asdu<'b>) -> Self {
+        Self { asdu, selected: false }
+    }
+
+    /// Whether it selects, and executes nothing.
+    pub fn selects(&self) -> bool {
+        self.asdu.objects().any(|object| self.content(object).selects)
+    }
+
+    /// Visits the deeds, object by object. S/E, T, P/N and whether an act is begun or broken off are no part of a deed:
+    /// a select and a deactivation are judged as what they prepare and stop.
+    pub(crate) fn deeds<B>(&self, each: &mut dyn FnMut(Deed<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
+        self.asdu.objects().try_for_each(|object| each(self.deed(object)))
+    }
+
+    fn deed(&self, object: Object<'_>) -> Deed<'static> {
+        let spec = self.asdu.spec();
+        let content = self.content(object);
+        let class = self.class(&content);
+        let index = if spec.kind.has_point() { object.ioa } else { 0 };
+        let tells = class == Class::Report;
+        Deed {
+            class,
+            object: spec.object,
+            unit: self.unit(),
+            function: self.function(),
+            first: index,
+            last: index,
+            bit: None,
+            values: if tells { Values::None } else { written(content.value) },
+            qualifier: content.qualifier.filter(|_| !tells),
+            unselected: class == Class::Control
+                && self.asdu.cause() == cause::ACTIVATION
+                && !content.selects
+                && !self.selected,
+        }
+    }
+
+    fn content(&self, object: Object<'_>) -> Content {
+        Content::of(self.asdu.spec().kind, object.element)
+    }
+
+    /// Whatever comes from a station is a report.
+    fn class(&self, content: &Content) -> Class {
+        let spec = self.asdu.spec();
+        match (self.asdu.direction(), spec.kind) {
+            (Direction::Monitor, _) => Class::Report,
+            (Direction::Control, Kind::CounterInterrogation)
+                if content.qualifier.is_some_and(|qcc| qcc & FREEZES != 0) =>
+            {
+                Class::Control
+            }
+            (Direction::Control, _) => spec.class,
+        }
+    }
+
+    /// What a station is now known to hold: only what it vouches for.
+    pub(crate) fn seen(&self, each: &mut dyn FnMut(Seen)) {
+        if self.asdu.direction() != Direction::Monitor || self.asdu.is_test() {
+            return;
+        }
+        for object in self.asdu.objects() {
+            let content = self.content(object);
+            if let Some(value) = held(content.value).filter(|_| content.is_good()) {
+                each(Seen { unit: self.unit(), object: self.asdu.spec().object, address: object.ioa, value });
+            }
+        }
+    }
+
+    /// The type identification.
+    pub(crate) fn function(&self) -> u16 {
+        u16::from(self.asdu.type_id())
+    }
+
+    /// The common address.
+    pub(crate) fn unit(&self) -> u32 {
+        u32::from(self.asdu.ca())
+    }
+
+    /// Its way, whether it was selected, and its bytes.
+    pub(crate) fn store(&self) -> Box<[u8]> {
+        let way = if self.asdu.direction() == Direction::Monitor { MONITOR } else { 0 };
+        let mut bytes = Vec::with_capacity(self.asdu.bytes().len().saturating_add(1));
+        bytes.push(way | if self.selected { SELECTED } else { 0 });
+        bytes.extend_from_slice(self.asdu.write().as_slice());
+        bytes.into_boxed_slice()
+    }
+
+    /// What [`Self::store`] kept.
+    pub(crate) fn restore(bytes: &'b [u8]) -> Option<Self> {
+        let (flags, bytes) = bytes.split_first()?;
+        let direction = if flags & MONITOR == 0 { Direction::Control } else { Direction::Monitor };
+        Some(Self { asdu: Asdu::read(bytes, direction).ok()?, selected: flags & SELECTED != 0 })
+    }
+}
+
+/// The values of what acts.
+fn written(value: Value) -> Values<'static> {
+    match value {
+        // Neither on nor off is refused before it is judged.
+        Value::None | Value::Between(_) => Values::None,
+        Value::Switch(on) => Values::Bit(on),
+        Value::Whole(whole) => Values::One(Scalar::Whole(whole)),
+        Value::Real(real) => Values::One(Scalar::Real(Real::new(real))),
+    }
+}
+
+/// The same of what is told: a switch counts as 0 or 1.
+fn held(value: Value) -> Option<Scalar> {
+    match value {
+        Value::None | Value::Between(_) => None,
+        Value::Switch(on) => Some(Scalar::Whole(on.into())),
+        Value::Whole(whole) => Some(Scalar::Whole(whole)),
+        Value::Real(real) => Some(Scalar::Real(Real::new(real))),
+    }
+}
