@@ -8,6 +8,7 @@
 //! rules      sentences -> rules, placed in their file
 //! schedule   schedules, budgets
 //! promise    [[tests]]
+//! elsewhere  files that may have been meant
 //! ```
 //! A part that does not fit gets a stand-in, so that all parts are looked at; the site is handed out only when nothing
 //! was refused.
@@ -25,6 +26,7 @@ use crate::{
 };
 
 mod conduit;
+mod elsewhere;
 mod limits;
 mod listener;
 mod people;
@@ -122,7 +124,8 @@ impl<'m> Ground<'m> {
         for noun in NOUNS {
             let named = root.named(noun.0);
             if let Some((_, at, _)) = named.get(MOST) {
-                faults.add(Fault::new(codes::TOO_MUCH, at, format!("more than {MOST} {}", noun.0), "one too many"));
+                let fault = Fault::new(codes::TOO_MUCH, at, format!("more than {MOST} {}", noun.0), "one too many");
+                faults.add(fault.help("share them out among several gateways".to_owned()));
             }
             names.insert(noun.0, named.iter().map(|(name, ..)| *name).zip(0..).collect());
         }
@@ -130,7 +133,8 @@ impl<'m> Ground<'m> {
             if root.get(table).is_none() {
                 let fault =
                     Fault::new(codes::MISSING, &At::default(), format!("[{table}] is missing"), "the file starts here");
-                faults.add(fault);
+                let header = if table == "site" { "[site]".to_owned() } else { format!("[{table}.NAME]") };
+                faults.add(fault.help(format!("write the header {header}, and its keys below it")));
             }
         }
         Self { root, sources: &merged.sources, names }
@@ -152,6 +156,11 @@ impl<'m> Ground<'m> {
     /// Whether there is such a thing.
     pub(crate) fn has(&self, noun: Noun, name: &str) -> bool {
         self.names.get(noun.0).is_some_and(|names| names.contains_key(name))
+    }
+
+    /// A name of the kind that may stand in a help; a stand-in where there is none yet.
+    pub(crate) fn some(&self, noun: Noun) -> &'m str {
+        self.names(noun).next().unwrap_or("...")
     }
 
     /// The names of a kind.
@@ -188,7 +197,9 @@ impl<'m> Ground<'m> {
                 }
                 _ => "a relative path starts from the directory of the file that names it",
             };
-            faults.add(Fault::new(codes::NO_FILE, at, message, "named here").help(help.to_owned()));
+            let near = elsewhere::near(path, &full);
+            let help = near.map_or_else(|| help.to_owned(), |near| format!("did you mean `{near}`?"));
+            faults.add(Fault::new(codes::NO_FILE, at, message, "named here").help(help));
         }
         full
     }
@@ -207,7 +218,12 @@ impl<'m> Ground<'m> {
                 format!("there is no time zone `{name}`"),
                 "not in the time zone database",
             );
-            faults.add(fault.help(did_you_mean(name, known.iter().map(String::as_str))));
+            // Many remember the city only.
+            let city = |one: &&String| one.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name));
+            let help = known.iter().find(city).map(|one| format!("did you mean `{one}`?"));
+            let help = help.or_else(|| did_you_mean(name, known.iter().map(String::as_str)));
+            let help = help.unwrap_or_else(|| "write a region and a city, such as Europe/Oslo, or UTC".to_owned());
+            faults.add(fault.help(help));
             jiff::tz::TimeZone::UTC
         })
     }

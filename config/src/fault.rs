@@ -39,7 +39,11 @@ pub(crate) struct Fault {
 
 /// All faults and warnings of all files.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    all: Vec<Fault>,
+    /// Parts of files that are not TOML: what they seem to say is not told.
+    torn: Vec<At>,
+}
 
 impl Sources {
     /// The file that `at` lies in.
@@ -116,29 +120,40 @@ impl Fault {
 impl Faults {
     /// Adds one.
     pub(crate) fn add(&mut self, fault: Fault) {
-        self.0.push(fault);
+        self.all.push(fault);
+    }
+
+    /// Whatever else is found there is an echo of a file that is not TOML.
+    pub(crate) fn torn(&mut self, at: &At) {
+        self.torn.push(at.clone());
+    }
+
+    fn echo(&self, fault: &Fault) -> bool {
+        let within = |at: &At| self.torn.iter().any(|one| one.file == at.file && one.span.contains(&at.span.start));
+        fault.code != codes::SYNTAX && fault.places.first().is_some_and(|(at, _)| within(at))
     }
 
     /// Whether the configuration is refused.
     pub(crate) fn refused(&self) -> bool {
-        self.0.iter().any(|one| one.severity() == Severity::Error)
+        self.all.iter().any(|one| one.severity() == Severity::Error)
     }
 
     /// Whether a file could not be read or is not TOML.
     pub(crate) fn unread(&self) -> bool {
-        self.0.iter().any(|one| one.code == codes::UNREADABLE || one.code == codes::SYNTAX)
+        self.all.iter().any(|one| one.code == codes::UNREADABLE || one.code == codes::SYNTAX)
     }
 
     /// How many faults refuse it.
     pub(crate) fn refusals(&self) -> usize {
-        self.0.iter().filter(|one| one.severity() == Severity::Error).count()
+        self.all.iter().filter(|one| one.severity() == Severity::Error).count()
     }
 
     /// Errors first, each kind in the order of the files; what was found twice (a shared rule) is told once.
     pub(crate) fn findings(mut self, sources: &Sources) -> Vec<Finding> {
-        self.0.sort_by_key(Fault::order);
-        let mut told: Vec<Fault> = Vec::with_capacity(self.0.len());
-        for fault in self.0 {
+        self.all.sort_by_key(Fault::order);
+        let mut told: Vec<Fault> = Vec::with_capacity(self.all.len());
+        let echoes: Vec<bool> = self.all.iter().map(|one| self.echo(one)).collect();
+        for (fault, _) in self.all.into_iter().zip(echoes).filter(|(_, echo)| !echo) {
             let order = fault.order();
             if !told.iter().rev().take_while(|one| one.order() == order).any(|one| one.same(&fault)) {
                 told.push(fault);
@@ -153,10 +168,14 @@ pub(crate) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
     nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
-fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+/// The known word that somebody may have meant.
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A third of the letters may differ: enough for a slip, too little for another word.
     let word = word.get(..64).unwrap_or(word);
     let far = (word.chars().count() / 3).max(1);
+    // The beginning of a name is often what people remember: `pump` for `pump-control`.
+    let begins = |one: &str| word.len() >= 3 && one.len() >= 3 && (one.starts_with(word) || word.starts_with(one));
     let distance = |one: &str| strsim::damerau_levenshtein(word, one);
-    known.into_iter().map(|one| (distance(one), one)).filter(|(d, _)| *d <= far).min().map(|(_, one)| one)
+    let near = known.into_iter().map(|one| (distance(one), one)).filter(|(d, one)| *d <= far || begins(one));
+    near.min().map(|(_, one)| one)
 }

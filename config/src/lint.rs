@@ -41,12 +41,9 @@ fn units(protocol: Protocol, conduit: &Table, faults: &mut Faults) {
     };
     for node in entry.map_or(&[][..], |entry| entry.node.list()) {
         if let crate::read::tree::Value::Int(unit @ 248..=254) = node.value {
-            faults.add(Fault::new(
-                codes::ODD_UNIT,
-                &node.at,
-                format!("unit {unit} is reserved"),
-                "Modbus reserves 248 to 254",
-            ));
+            let message = format!("unit {unit} is reserved");
+            let fault = Fault::new(codes::ODD_UNIT, &node.at, message, "Modbus reserves 248 to 254");
+            faults.add(fault.help("units of a serial line are 1 to 247; a device by itself is 255 or 1".to_owned()));
         }
     }
 }
@@ -86,7 +83,8 @@ fn identities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
             let zone = &site.zones[identity.zone.index()];
             if !within(network, &zone.networks) {
                 let message = format!("the source of `{name}` is outside the networks of zone `{}`", zone.name);
-                faults.add(Fault::new(codes::SOURCE_OUTSIDE, at, message, "refused before it is recognised"));
+                let fault = Fault::new(codes::SOURCE_OUTSIDE, at, message, "refused before it is recognised");
+                faults.add(fault.help("add its network to the zone's `networks`, or correct the source".to_owned()));
             }
         }
     }

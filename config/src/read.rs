@@ -4,8 +4,10 @@
 //! include    include patterns -> files
 //! tree       TOML -> values with places
 //! here       main file + includes -> one merged table; duplicates name both places
+//! syntax     what to write where a file is not TOML
 //! check      the merged table against the key table
 //! scalar     texts -> durations, rates, networks, addresses
+//! fix        what to write instead of what is not of its kind
 //! ```
 
 use std::{
@@ -24,8 +26,10 @@ use crate::{
 };
 
 pub(crate) mod check;
+mod fix;
 mod include;
 pub(crate) mod scalar;
+mod syntax;
 pub(crate) mod tree;
 
 use tree::{Entry, Node, Table, Value};
@@ -89,13 +93,24 @@ impl Reading {
         self.sources.0.push(source);
         let (parsed, broken) = DeTable::parse_recoverable(&text);
         let mut table = Table::of(file, parsed.get_ref());
+        let mut slips = Vec::new();
+        // What stands under a header that is there already is there twice because of it.
+        let mut under = 0..0;
         for error in &broken {
             let at = At { file, span: error.span().unwrap_or(0..0) };
-            faults.add(match first_of(&table, &text, &at).filter(|_| error.message() == "duplicate key") {
-                Some((key, first)) => twice(&key, &at, &first),
-                None => Fault::new(codes::SYNTAX, &at, error.message(), "here"),
-            });
+            match first_of(&table, &text, &at).filter(|_| error.message() == "duplicate key") {
+                Some(_) if under.contains(&at.span.start) => {}
+                Some((key, first)) => {
+                    if is_header(&text, at.span.start) {
+                        let rest = text.get(at.span.end..).unwrap_or_default();
+                        under = at.span.end..rest.find("\n[").map_or(text.len(), |end| at.span.end + end);
+                    }
+                    faults.add(twice(&key, &at, &first));
+                }
+                None => slips.push((error.message(), at.span)),
+            }
         }
+        syntax::tell(file, &text, &slips, faults);
         if named_at.is_some() {
             included_schema(&mut table, faults);
         }
@@ -110,7 +125,10 @@ impl Reading {
                 Ok(files) => files.iter().for_each(|path| self.enqueue(path, at, faults)),
                 Err(fault) => faults.add(
                     Fault::new(codes::INCLUDE, at, format!("this include cannot be followed: {fault}"), "named here")
-                        .help("name a file, or a pattern such as conduits.d/*.toml".to_owned()),
+                        .help(
+                            "name a file, or a pattern such as conduits.d/*.toml, from this file's directory"
+                                .to_owned(),
+                        ),
                 ),
             }
         }
@@ -123,7 +141,8 @@ impl Reading {
         if self.seen.len() > MAX_FILES {
             if self.seen.len() == MAX_FILES + 1 {
                 let message = format!("more than {MAX_FILES} files are included");
-                faults.add(Fault::new(codes::TOO_MUCH, at, message, "the last one named here"));
+                let fault = Fault::new(codes::TOO_MUCH, at, message, "the last one named here");
+                faults.add(fault.help("put several conduits in one file".to_owned()));
             }
             return;
         }
@@ -135,7 +154,8 @@ impl Reading {
             }
             Err(cause) => {
                 let message = format!("cannot read {}: {cause}", path.display());
-                faults.add(Fault::new(codes::INCLUDE, at, message, "included here"));
+                let fault = Fault::new(codes::INCLUDE, at, message, "included here");
+                faults.add(fault.help("name a file that can be read, from this file's directory".to_owned()));
             }
         }
     }
@@ -168,8 +188,15 @@ fn join_entry(first: &mut Entry, second: Entry, depth: u8, faults: &mut Faults) 
 }
 
 fn twice(key: &str, second: &At, first: &At) -> Fault {
+    let help = if second.file == first.file { "keep one of the two, or rename one" } else { "rename one of the two" };
     Fault::new(codes::DUPLICATE, second, format!("`{key}` is defined twice"), "defined again here")
         .also(first, "first defined here")
+        .help(help.to_owned())
+}
+
+fn is_header(text: &str, at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    before.rsplit('\n').next().is_some_and(|line| line.trim_start().starts_with('['))
 }
 
 /// Where the key that stands again at `second` stood first, in the same file: for a header the same header, for a key

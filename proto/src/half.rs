@@ -170,11 +170,14 @@ pub enum DeviceTick {
 }
 
 /// Whose ids stand on the device's wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ids {
     /// Our own counter.
+    #[default]
     Own,
-    /// Those seen in a capture (`replay`, `decode`). Modbus finds the id in the ticket's low 16 bits.
+    /// Those seen in a capture (`replay`, `decode`): the half only watches. The ticket's low 32 bits are [`Asked::id`].
+    /// A half that watches gives up on the oldest request instead of refusing the next, and takes a conversation up
+    /// where it finds it.
     Observed,
 }
 
@@ -189,6 +192,8 @@ pub struct PeerOptions {
     pub frame_timeout: core::time::Duration,
     /// Peers have their roles from their certificates alone: refusals say as little as the security profile wants.
     pub roles_by_certificate: bool,
+    /// Whether it speaks, or only watches what others speak.
+    pub ids: Ids,
 }
 
 /// What a device's half is made with.

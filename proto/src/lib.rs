@@ -6,6 +6,7 @@
 //! protocol   the closed list of protocols; dispatch for halves, messages, grammars, key tables
 //! half       what crosses between the two halves: Step, Asked, Told, Ticket
 //! deed       what a message would do: class + unit + object + range + values
+//! describe   what a message says, field by field, for `decode` and `replay`
 //! sentence   the language in which a rule is written and a deed is printed
 //! policy     Plan -> PolicySet -> View::judge
 //! modbus     the first protocol
@@ -20,6 +21,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod deed;
+pub mod describe;
 pub mod half;
 pub mod iec104;
 pub mod keys;

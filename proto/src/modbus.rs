@@ -8,6 +8,7 @@
 //! bits       packed bits whose pad bits read as zero
 //! request    a legal request, its deeds, its canonical bytes
 //! response   an answer checked against its request, and what it shows
+//! describe   the fields of `decode` and `replay`
 //! refusal    which exception a refusal becomes
 //! peer       the server's role: slots in the order of the requests
 //! device     the client's role: own ids, deadlines, tombstones
@@ -17,6 +18,7 @@
 
 mod bits;
 mod build;
+mod describe;
 mod device;
 mod frame;
 mod function;
@@ -37,4 +39,4 @@ pub use peer::{Peer, fuzz_peer};
 pub use refusal::answer;
 pub use request::Request;
 pub use response::Response;
-pub use tables::{GRAMMAR, PRESETS};
+pub use tables::{GRAMMAR, PORTS, PRESETS};

@@ -5,6 +5,7 @@ use core::ops::ControlFlow;
 
 use crate::{
     deed::{Deed, ReadFirst, Seen},
+    describe::Each,
     half::{Asked, DeviceOptions, DeviceStep, DeviceTick, Input, PeerOptions, Sent, Step, Ticket, Told},
     keys::{KeyFault, KeySpec, Settings},
     out::{Full, Out},
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Declares a protocol: its variant, its word in config and metrics, its module. The module brings `GRAMMAR`, `KEYS`,
-/// `PRESETS`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer` and `build`.
+/// `PRESETS`, `PORTS`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer` and `build`.
 macro_rules! protocols {
     ($($name:ident = $word:literal in $module:ident),+ $(,)?) => {
         crate::words! {
@@ -30,6 +31,8 @@ macro_rules! protocols {
             pub fn keys(self) -> &'static [KeySpec] { match self { $(Self::$name => crate::$module::KEYS),+ } }
             /// The literal sentences that a `preset` stands for.
             pub fn presets(self) -> &'static [Preset] { match self { $(Self::$name => crate::$module::PRESETS),+ } }
+            /// The ports on which its servers listen, TCP and UDP: where `decode` looks unless it is told another.
+            pub fn ports(self) -> &'static [u16] { match self { $(Self::$name => crate::$module::PORTS),+ } }
             /// The error code with which a refusal is answered under these settings; absent: silence, or the session closes.
             pub fn answer(self, denied: &Denied, options: &PeerOptions) -> Option<u8> {
                 match self { $(Self::$name => crate::$module::answer(denied, options)),+ }
@@ -71,6 +74,8 @@ macro_rules! protocols {
             pub fn deeds<B>(&self, each: &mut dyn FnMut(Deed<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
                 match self { $(Self::$name(one) => one.deeds(each)),+ }
             }
+            /// Its deeds with the protocol's own fields.
+            pub fn describe(&self, each: Each<'_>) { match self { $(Self::$name(one) => one.describe(each)),+ } }
             /// Its function code.
             pub fn function(&self) -> u16 { match self { $(Self::$name(one) => one.function()),+ } }
             /// Its unit.
@@ -88,6 +93,8 @@ macro_rules! protocols {
         impl Answer<'_> {
             /// What the device now is known to hold.
             pub fn seen(&self, each: &mut dyn FnMut(Seen)) { match self { $(Self::$name(one) => one.seen(each)),+ } }
+            /// The deeds that it answers, with what it says of each.
+            pub fn describe(&self, each: Each<'_>) { match self { $(Self::$name(one) => one.describe(each)),+ } }
         }
 
         /// A message kept while it waits for the device's turn or for a read.
@@ -183,6 +190,11 @@ macro_rules! protocols {
             /// The next thing that the device's bytes say.
             pub fn next<'b>(&'b mut self, input: Input<'b>, now: Now, to_device: &mut Out) -> DeviceStep<'b> {
                 match self { $(Self::$name(one) => one.next(input, now, to_device)),+ }
+            }
+            /// Describes an answer whose request was not captured, as far as it speaks for itself: `frame` is what
+            /// [`DeviceStep::Dropped`] used. `false` where nothing can be told.
+            pub fn describe_alone(&self, frame: &[u8], each: Each<'_>) -> bool {
+                match self { $(Self::$name(one) => one.describe_alone(frame, each)),+ }
             }
             /// Whether one more request may be outstanding.
             pub fn has_room(&self) -> bool { match self { $(Self::$name(one) => one.has_room()),+ } }

@@ -134,7 +134,8 @@ fn by_certificate(site: &Site, rules: &[Placed]) -> bool {
 
 fn server_name((text, at): Text<'_>, faults: &mut Faults) -> String {
     if !scalar::dns_name(text) {
-        faults.add(Fault::new(codes::SNI, at, format!("`{text}` is not a server name"), "not a DNS name"));
+        let fault = Fault::new(codes::SNI, at, format!("`{text}` is not a server name"), "not a DNS name");
+        faults.add(fault.help("write a DNS name, such as pump-control".to_owned()));
     }
     text.to_ascii_lowercase()
 }
@@ -145,7 +146,9 @@ fn meets(site: &Site, id: ListenerId, (table, start): (&Table, Option<&Zone>), f
     let Some(faced) = site.zones.get(listener.zone.index()) else { return };
     if let (Some(zone), Some((_, at))) = (start.filter(|zone| zone.name != faced.name), table.text("from")) {
         let message = format!("this conduit starts in `{}`, its listener faces `{}`", zone.name, faced.name);
-        faults.add(Fault::new(codes::OTHER_ZONE, at, message, format!("not the zone of listener `{}`", listener.name)));
+        let label = format!("not the zone of listener `{}`", listener.name);
+        let help = format!("write from = \"{}\", or name a listener that faces `{}`", faced.name, zone.name);
+        faults.add(Fault::new(codes::OTHER_ZONE, at, message, label).help(help));
     }
 }
 
@@ -164,7 +167,8 @@ fn plan(work: &Work<'_, '_>, (name, at): Text<'_>, table: &Table, faults: &mut F
     for other in Protocol::ALL.iter().filter(|one| **one != protocol) {
         if let Some(entry) = table.get(other.as_str()) {
             let message = format!("conduit `{name}` speaks {protocol}, not {other}");
-            faults.add(Fault::new(codes::OTHER_PROTOCOL, &entry.at, message, "does nothing"));
+            let fault = Fault::new(codes::OTHER_PROTOCOL, &entry.at, message, "does nothing");
+            faults.add(fault.help(format!("take the table out, or write protocol = \"{other}\"")));
         }
     }
     let own = table.table(protocol.as_str());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Ground, LISTENER};
+use super::{AUTHORITY, CERTIFICATE, Ground, LISTENER};
 use crate::{
     fault::{At, Fault, Faults},
     finding::codes,
@@ -26,7 +26,7 @@ pub(super) fn listeners(ground: &Ground<'_>, faults: &mut Faults) -> Vec<Listene
                 format!("no conduit uses listener `{name}`"),
                 "peers are closed here",
             );
-            faults.add(fault);
+            faults.add(fault.help(format!("write listener = \"{name}\" in a conduit, or take it out")));
         }
         list.push(Listener {
             name: name.to_owned(),
@@ -69,12 +69,13 @@ fn transport(ground: &Ground<'_>, (name, at): Text<'_>, table: &Table, faults: &
             Transport::Tcp
         }
         Some(("tls", word_at)) => {
-            for key in ["certificate", "authorities"] {
+            for (key, noun) in [("certificate", CERTIFICATE), ("authorities", AUTHORITY)] {
                 if table.get(key).is_none() || (key == "authorities" && table.texts(key).is_empty()) {
                     let message = format!("a tls listener needs `{key}`");
-                    faults.add(
-                        Fault::new(codes::MISSING, word_at, message, "tls is said here").also(at, "for this listener"),
-                    );
+                    let some = ground.some(noun);
+                    let help = if key == "authorities" { format!("[\"{some}\"]") } else { format!("\"{some}\"") };
+                    let fault = Fault::new(codes::MISSING, word_at, message, "tls is said here");
+                    faults.add(fault.also(at, "for this listener").help(format!("write {key} = {help}")));
                 }
             }
             tls(ground, table, faults)
@@ -99,12 +100,9 @@ fn plain(name: &str, at: &At, table: &Table, faults: &mut Faults) {
     }
     for key in ["certificate", "authorities", "tls_min"] {
         if let Some(entry) = table.get(key) {
-            faults.add(Fault::new(
-                codes::UNUSED,
-                &entry.at,
-                format!("`{key}` does nothing on a tcp listener"),
-                "not used",
-            ));
+            let message = format!("`{key}` does nothing on a tcp listener");
+            let fault = Fault::new(codes::UNUSED, &entry.at, message, "not used");
+            faults.add(fault.help("take it out, or use transport = \"tls\"".to_owned()));
         }
     }
 }
@@ -117,7 +115,8 @@ fn same_sni(ground: &Ground<'_>, conduits: &[ConduitId], listener: &Table, fault
     for (name, at, table) in conduits.iter().filter_map(|id| named.get(id.index())) {
         match table.text("sni") {
             Some((_, at)) if plain => {
-                faults.add(Fault::new(codes::SNI, at, "a tcp listener knows no server name", "never asked for"));
+                let fault = Fault::new(codes::SNI, at, "a tcp listener knows no server name", "never asked for");
+                faults.add(fault.help("leave `sni` out; conduits over plain TCP have a listener each".to_owned()));
             }
             None if plain && conduits.len() > 1 => {
                 let message = "a tcp listener has one conduit";
@@ -138,7 +137,8 @@ fn same_sni(ground: &Ground<'_>, conduits: &[ConduitId], listener: &Table, fault
                 match first.iter().find(|(other, _)| *other == sni) {
                     Some((_, other)) => {
                         let message = format!("two conduits of one listener have the sni `{sni}`");
-                        faults.add(Fault::new(codes::SNI, at, message, "the same again").also(other, "first here"));
+                        let fault = Fault::new(codes::SNI, at, message, "the same again").also(other, "first here");
+                        faults.add(fault.help(format!("give it a name of its own, such as sni = \"{name}\"")));
                     }
                     None => first.push((sni, at)),
                 }
@@ -155,7 +155,8 @@ fn same_bind(ground: &Ground<'_>, faults: &mut Faults) {
         let clash = |(first, _): &&(SocketAddr, &At)| overlap(first, second);
         if let Some((first, other)) = binds.iter().take(at).find(clash) {
             let message = format!("{second} is bound already, as {first}");
-            faults.add(Fault::new(codes::SAME_BIND, place, message, "bound again").also(other, "first bound here"));
+            let fault = Fault::new(codes::SAME_BIND, place, message, "bound again").also(other, "first bound here");
+            faults.add(fault.help("give one of them another port".to_owned()));
         }
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn roles(ground: &Ground<'_>, faults: &mut Faults) -> Vec<Role> {
 /// An empty role confers nothing (Modbus/TCP Security): written here it could only be a slip.
 fn modbus_role((text, at): Text<'_>, faults: &mut Faults) -> String {
     if text.is_empty() {
-        faults.add(Fault::new(codes::OUT_OF_BOUNDS, at, "`modbus_role` is empty", "an empty role confers nothing"));
+        let fault = Fault::new(codes::OUT_OF_BOUNDS, at, "`modbus_role` is empty", "an empty role confers nothing");
+        faults.add(fault.help("write the role as it stands in the certificates, or leave the key out".to_owned()));
     }
     text.to_owned()
 }
@@ -49,11 +50,12 @@ fn identity(ground: &Ground<'_>, zones: &[Zone], (name, at): Text<'_>, table: &T
             let message = format!("identity `{name}` names no authority");
             let fault =
                 Fault::new(codes::NO_AUTHORITY, at, message, "without it, any trusted CA could mint this identity");
-            faults.add(fault.help("write authority = \"...\"".to_owned()));
+            faults.add(fault.help(format!("write authority = \"{}\"", ground.some(AUTHORITY))));
         }
         Some(entry) if source => {
             let message = "an identity that is matched by its source has no authority";
-            faults.add(Fault::new(codes::NO_AUTHORITY, &entry.at, message, "nobody vouches for an address"));
+            let fault = Fault::new(codes::NO_AUTHORITY, &entry.at, message, "nobody vouches for an address");
+            faults.add(fault.help("leave `authority` out, or match its certificate: uri, dns or spki".to_owned()));
         }
         Some(_) | None => {}
     }
@@ -90,7 +92,8 @@ fn same_match(
     {
         let message = format!("identities `{name}` and `{}` are recognised by the same thing", one.name);
         let fault = Fault::new(codes::SAME_MATCH, &at, message, "matches the same peer");
-        faults.add(fault.also(&first_at, "as this one"));
+        let help = "give each a match of its own, or one identity the roles of both";
+        faults.add(fault.also(&first_at, "as this one").help(help.to_owned()));
     }
 }
 
@@ -116,7 +119,7 @@ fn matching(zone: Option<&Zone>, at: &At, table: &Table, faults: &mut Faults) ->
                 "`match` takes exactly one of uri, dns, spki, source",
                 "this match",
             );
-            faults.add(fault);
+            faults.add(fault.help("write one of them, and no other".to_owned()));
             NOBODY
         }
     }

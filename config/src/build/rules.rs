@@ -70,7 +70,8 @@ pub(super) fn unused_policy(ground: &Ground<'_>, name: &str, at: &At, faults: &m
         let tongue = Tongue { protocol, addressing: Addressing::ZeroBased };
         Reader::new(ground, tongue).table(table, faults);
     }
-    faults.add(Fault::new(codes::UNUSED, at, format!("no conduit uses policy `{name}`"), "does nothing"));
+    let fault = Fault::new(codes::UNUSED, at, format!("no conduit uses policy `{name}`"), "does nothing");
+    faults.add(fault.help(format!("write policies = [\"{name}\"] in a conduit, or take it out")));
 }
 
 struct Reader<'g, 'm> {
@@ -104,7 +105,8 @@ impl<'g, 'm> Reader<'g, 'm> {
                 let message =
                     format!("policy `{name}` is written for {word}, this conduit speaks {}", self.tongue.protocol);
                 let fault = Fault::new(codes::OTHER_PROTOCOL, at, message, "cannot be used here");
-                faults.add(fault.also(place, "its protocol"));
+                let help = "write a policy of the conduit's protocol, and name it here";
+                faults.add(fault.also(place, "its protocol").help(help.to_owned()));
             }
             Some(_) | None => self.table(table, faults),
         }
@@ -172,7 +174,7 @@ impl<'g, 'm> Reader<'g, 'm> {
 fn again(first: &Placed, text: &str, at: &At) -> Fault {
     if first.rule.text == text {
         let fault = Fault::new(codes::OVERLAP, at, "this rule stands twice", "counts once");
-        return fault.also(&first.at, "the same rule");
+        return fault.also(&first.at, "the same rule").help("take one of them out".to_owned());
     }
     let message = format!("two different rules of this conduit have the id {}", first.rule.id);
     Fault::new(codes::RULE, at, message, "cannot be told apart in metrics and audit")

@@ -14,13 +14,15 @@ pub(super) fn schedules(ground: &Ground<'_>, faults: &mut Faults) -> Vec<Schedul
     let named = ground.root.named("schedules");
     if let Some((_, at, _)) = named.get(ScheduleSet::MAX) {
         let message = format!("more than {} schedules", ScheduleSet::MAX);
-        faults.add(Fault::new(codes::TOO_MUCH, at, message, "one too many"));
+        let fault = Fault::new(codes::TOO_MUCH, at, message, "one too many");
+        faults.add(fault.help("use one schedule for several rules".to_owned()));
     }
     let mut list = Vec::new();
     for (name, at, table) in named {
         let windows: Vec<_> = table.texts("windows").into_iter().filter_map(|text| read_window(text, faults)).collect();
         if windows.is_empty() && table.get("windows").is_some_and(|entry| entry.node.list().is_empty()) {
-            faults.add(Fault::new(codes::WINDOW, at, format!("schedule `{name}` has no window"), "never holds"));
+            let fault = Fault::new(codes::WINDOW, at, format!("schedule `{name}` has no window"), "never holds");
+            faults.add(fault.help("write windows = [\"mon-fri 07:00-17:00\"]".to_owned()));
         }
         let except = table.texts("except").into_iter().filter_map(|text| date(text, faults)).collect();
         list.push(Schedule { name: name.to_owned(), windows, except });

@@ -17,7 +17,8 @@ pub(super) fn upstreams(ground: &Ground<'_>, site: &Site, table: &Table, faults:
     if let (true, Some(entry)) = (texts.is_empty(), table.get("upstream"))
         && entry.node.list().is_empty()
     {
-        faults.add(Fault::new(codes::UPSTREAM, &entry.at, "`upstream` names no device", "at least one is needed"));
+        let fault = Fault::new(codes::UPSTREAM, &entry.at, "`upstream` names no device", "at least one is needed");
+        faults.add(fault.help("write upstream = \"10.10.1.20:502\", with the address of the device".to_owned()));
     }
     // Looked at also where no upstream is tls: a name that nothing has is a slip all the same.
     let secure = Secure::of(ground, site, table, faults);
@@ -48,12 +49,14 @@ impl Secure {
         let Some(peer) = site.identities.get(id.index()) else { return };
         if matches!(peer.matches, Match::Source(_)) {
             let message = format!("`{}` is known by its address only", peer.name);
-            faults.add(Fault::new(codes::PLAIN_MATCH, at, message, "a device behind tls needs a certificate"));
+            let fault = Fault::new(codes::PLAIN_MATCH, at, message, "a device behind tls needs a certificate");
+            faults.add(fault.help("match its certificate: uri, dns or spki".to_owned()));
         }
         let trusted = peer.authority.is_none_or(|one| self.authorities.is_empty() || self.authorities.contains(&one));
         if !trusted {
             let message = format!("the authority of `{}` is not among `upstream_authorities`", peer.name);
-            faults.add(Fault::new(codes::NO_AUTHORITY, at, message, "could never be recognised"));
+            let fault = Fault::new(codes::NO_AUTHORITY, at, message, "could never be recognised");
+            faults.add(fault.help("add its authority to `upstream_authorities`".to_owned()));
         }
     }
 }
@@ -82,7 +85,8 @@ fn one((text, at): Text<'_>, secure: &Secure, faults: &mut Faults) -> Option<Ups
     ];
     for (key, _) in missing.iter().filter(|(_, missing)| *missing) {
         let fault = Fault::new(codes::UPSTREAM, at, format!("a tls: upstream needs `{key}`"), "tls is said here");
-        faults.add(fault.help("ours, whom we trust, and who must be there: all three".to_owned()));
+        let help = "write upstream_certificate (ours), upstream_authorities (whom we trust) and upstream_peer (who must be there)";
+        faults.add(fault.help(help.to_owned()));
     }
     Some(Upstream::Tls {
         address,

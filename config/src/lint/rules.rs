@@ -45,15 +45,20 @@ impl Case<'_> {
         identity.zone == self.conduit.from && can_come(&listener.transport, identity)
     }
 
+    fn from(&self) -> &str {
+        &self.site.zones[self.conduit.from.index()].name
+    }
+
     /// A rule that names an identity which never comes this way.
     fn meets(&self, rule: &Rule, at: &At, faults: &mut Faults) {
         let who = rule.sentence.who.as_deref().unwrap_or("any");
         let Some(identity) = self.site.identities.iter().find(|one| one.name == who) else { return };
         let zone = &self.site.zones[identity.zone.index()].name;
         if identity.zone != self.conduit.from {
-            let from = &self.site.zones[self.conduit.from.index()].name;
+            let from = self.from();
             let message = format!("`{who}` belongs to zone `{zone}`, this conduit starts in `{from}`");
-            faults.add(Fault::new(codes::NEVER_MATCHES, at, message, "never applies here"));
+            let fault = Fault::new(codes::NEVER_MATCHES, at, message, "never applies here");
+            faults.add(fault.help(format!("name somebody of zone `{from}`, or take the rule out")));
         } else if !self.comes(identity) {
             let (code, why) = match identity.matches {
                 Match::Source(_) => (codes::PLAIN_MATCH, "is known by its address, and the listener is tls"),
@@ -82,7 +87,9 @@ impl Case<'_> {
             let message = format!("nobody may use conduit `{}`", self.conduit.name);
             let fault =
                 Fault::new(codes::NOBODY, self.at, message, "no allow rule meets an identity that can come here");
-            faults.add(fault);
+            let role = self.rules().find(|(rule, _)| rule.allow).map_or("hmi", |(rule, _)| who(&rule.sentence));
+            let help = format!("give an identity of zone `{}` the role: roles = [\"{role}\"]", self.from());
+            faults.add(fault.help(help));
         }
     }
 
@@ -103,7 +110,8 @@ impl Case<'_> {
                 } else {
                     ("a deny rule takes this rule away whole", "denied here")
                 };
-                faults.add(Fault::new(codes::OVERLAP, place, message, "does nothing").also(other_place, label));
+                let fault = Fault::new(codes::OVERLAP, place, message, "does nothing").also(other_place, label);
+                faults.add(fault.help("take one of them out, or narrow it to what you mean".to_owned()));
                 break;
             }
         }

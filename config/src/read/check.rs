@@ -3,11 +3,12 @@
 use sluicegate_proto::keys::{KeySpec, Kind, Setting, Settings};
 
 use super::{
+    fix,
     scalar::{self, Unreadable},
     tree::{Entry, Node, Table, Value},
 };
 use crate::{
-    fault::{At, Fault, Faults, did_you_mean},
+    fault::{At, Fault, Faults, did_you_mean, nearest},
     finding::codes,
     keys::{self, Shape, TableSpec},
 };
@@ -46,18 +47,22 @@ impl Walk<'_> {
 
     fn table(&self, table: &Table, path: &str, at: &At, faults: &mut Faults) {
         let keys = self.spec(path).map_or(&[][..], |spec| spec.keys);
+        // A key that is there under a wrong name is not missing as well.
+        let mut meant = Vec::new();
         for entry in table.entries.iter().filter(|entry| !(path.is_empty() && entry.key == "schema")) {
             match keys.iter().find(|key| key.key == entry.key) {
                 Some(key) => value(key, path, entry, faults),
-                None => self.child(path, entry, keys, faults),
+                None => {
+                    meant.extend(nearest(&entry.key, keys.iter().map(|key| key.key)));
+                    self.child(path, entry, keys, faults);
+                }
             }
         }
         let absent = |key: &&KeySpec| key.required && key.served && table.get(key.key).is_none();
-        for key in keys.iter().filter(absent).filter(|key| key.key != "schema") {
+        for key in keys.iter().filter(absent).filter(|key| key.key != "schema" && !meant.contains(&key.key)) {
             let message = format!("`{}` is missing", key.key);
-            faults.add(
-                Fault::new(codes::MISSING, at, message, "required here").help(format!("{}: {}", key.key, key.doc)),
-            );
+            let help = format!("write {} = {}, for example. {}", key.key, fix::example(key.kind), key.doc);
+            faults.add(Fault::new(codes::MISSING, at, message, "required here").help(help));
         }
     }
 
@@ -77,8 +82,9 @@ impl Walk<'_> {
             (Shape::One, Value::Table(table)) => self.table(table, &spec.path, &entry.at, faults),
             (Shape::Named, Value::Table(table)) => self.named(table, &spec.path, faults),
             (Shape::Each, Value::List(list)) => self.each(list, &spec.path, faults),
-            (Shape::One | Shape::Named, _) => faults.add(wrong_kind(&entry.key, &entry.node, "a table")),
-            (Shape::Each, _) => faults.add(wrong_kind(&entry.key, &entry.node, "a list of tables")),
+            (Shape::One, _) => faults.add(not_a_table(&entry.key, &entry.node, &format!("[{own}]"))),
+            (Shape::Named, _) => faults.add(not_a_table(&entry.key, &entry.node, &format!("[{own}.NAME]"))),
+            (Shape::Each, _) => faults.add(not_a_table(&entry.key, &entry.node, &format!("[[{own}]]"))),
         }
     }
 
@@ -89,7 +95,7 @@ impl Walk<'_> {
             }
             match &entry.node.value {
                 Value::Table(one) => self.table(one, path, &entry.at, faults),
-                _ => faults.add(wrong_kind(&entry.key, &entry.node, "a table")),
+                _ => faults.add(not_a_table(&entry.key, &entry.node, &format!("[{}]", path.replace('*', &entry.key)))),
             }
         }
     }
@@ -98,7 +104,7 @@ impl Walk<'_> {
         for node in list {
             match &node.value {
                 Value::Table(one) => self.table(one, path, &node.at, faults),
-                _ => faults.add(wrong_kind(path, node, "a table")),
+                _ => faults.add(not_a_table(path, node, &format!("[[{}]]", path.trim_end_matches("[]")))),
             }
         }
     }
@@ -115,7 +121,9 @@ impl Walk<'_> {
         let what = if entry.node.table().is_some() { "table" } else { "key" };
         let fault =
             Fault::new(codes::UNKNOWN_KEY, &entry.at, format!("unknown {what} `{}`", entry.key), "not known here");
-        let help = did_you_mean(&entry.key, known.clone()).or_else(|| self.elsewhere(path, &entry.key));
+        let help = did_you_mean(&entry.key, known.clone())
+            .or_else(|| common_name(path, &entry.key))
+            .or_else(|| self.elsewhere(path, &entry.key));
         fault.help(help.unwrap_or_else(|| format!("known here: {}", known.collect::<Vec<_>>().join(", "))))
     }
 
@@ -130,21 +138,39 @@ impl Walk<'_> {
     }
 }
 
+/// The common name of a certificate names nobody here (RFC 9525).
+fn common_name(path: &str, key: &str) -> Option<String> {
+    let common = ["cn", "common_name", "subject"].contains(&key.to_ascii_lowercase().as_str());
+    let help = "a common name is not looked at: match uri, dns or spki";
+    (common && path.ends_with(".match")).then(|| help.to_owned())
+}
+
 /// Refused by name.
 pub(crate) fn not_served(at: &At, what: &str) -> Fault {
+    not_served_but(at, what, "leave it out")
+}
+
+fn not_served_but(at: &At, what: &str, help: &str) -> Fault {
     Fault::new(codes::NOT_SERVED, at, format!("{what} is not served yet"), "known, but not served by this version")
-        .help("leave it out".to_owned())
+        .help(help.to_owned())
 }
 
 /// A name that is none.
 pub(crate) fn bad_name(name: &str, at: &At) -> Fault {
     Fault::new(codes::BAD_NAME, at, format!("`{name}` is not a name"), "not a name")
-        .help("a name has 1 to 32 of a-z, 0-9 and -".to_owned())
+        .help(fix::name(name).unwrap_or_else(|| "a name has 1 to 32 of a-z, 0-9 and -".to_owned()))
 }
 
-fn wrong_kind(key: &str, node: &Node, expected: &str) -> Fault {
-    let message = format!("`{key}` takes {expected}");
+fn wrong_kind(key: &str, node: &Node, kind: Kind) -> Fault {
+    let message = format!("`{key}` takes {}", expected(kind));
     Fault::new(codes::WRONG_KIND, &node.at, message, format!("this is {}", node.value.kind()))
+        .help(fix::kind(kind, node))
+}
+
+fn not_a_table(key: &str, node: &Node, header: &str) -> Fault {
+    let message = format!("`{key}` is a table");
+    Fault::new(codes::WRONG_KIND, &node.at, message, format!("this is {}", node.value.kind()))
+        .help(format!("write the header {header}, and its keys below it"))
 }
 
 /// Checks one value under its key.
@@ -158,7 +184,11 @@ fn value(key: &KeySpec, path: &str, entry: &Entry, faults: &mut Faults) {
     let mut refused = false;
     for (node, word) in nodes.filter_map(|node| Some((node, unserved(node)?))) {
         refused = true;
-        faults.add(not_served(&node.at, &format!("`{} = \"{}\"`", key.key, word.word)));
+        let what = format!("`{} = \"{}\"`", key.key, word.word);
+        faults.add(match word.word {
+            "serial:" => not_served_but(&node.at, &what, "put a serial device server before the line: host:port"),
+            _ => not_served(&node.at, &what),
+        });
     }
     if !refused {
         kind(key, &entry.node, faults);
@@ -184,7 +214,8 @@ fn kind(key: &KeySpec, node: &Node, faults: &mut Faults) {
         (Kind::Tenths(low, high), Value::Int(_) | Value::Huge | Value::Decimal(_)) => {
             if tenths(node).is_none_or(|one| !(low..=high).contains(&one)) {
                 let bounds = format!("between {} and {}, with at most one decimal", tenth(low), tenth(high));
-                faults.add(out_of_bounds(name, node, &bounds));
+                let help = format!("write {} to {}, such as 3 or 3.5", low / 10, high / 10);
+                faults.add(out_of_bounds(name, node, &bounds, help));
             }
         }
         (Kind::Name, Value::Text(text)) => {
@@ -210,7 +241,7 @@ fn kind(key: &KeySpec, node: &Node, faults: &mut Faults) {
             list.iter().for_each(|one| element_kind(&each, one, faults));
         }
         (Kind::IntMap(low, high), Value::Table(table)) => int_map(name, table, low, high, faults),
-        _ => faults.add(wrong_kind(name, node, expected(key.kind))),
+        _ => faults.add(wrong_kind(name, node, key.kind)),
     }
 }
 
@@ -218,7 +249,7 @@ fn element_kind(each: &KeySpec, one: &Node, faults: &mut Faults) {
     match (each.kind, &one.value) {
         // The one element kind that no key takes alone.
         (Kind::Networks, Value::Text(text)) => told(codes::NETWORK, one, scalar::network(text).err(), faults),
-        (Kind::Networks, _) => faults.add(wrong_kind(each.key, one, "networks in strings")),
+        (Kind::Networks, _) => faults.add(wrong_kind(each.key, one, Kind::Text)),
         _ => kind(each, one, faults),
     }
 }
@@ -236,16 +267,13 @@ fn int_map(name: &str, table: &Table, low: i64, high: i64, faults: &mut Faults) 
     for entry in &table.entries {
         if !entry.key.parse::<i64>().is_ok_and(|key| (low..=high).contains(&key)) {
             let message = format!("`{}` is out of bounds for `{name}`", entry.key);
-            faults.add(Fault::new(
-                codes::OUT_OF_BOUNDS,
-                &entry.at,
-                message,
-                format!("must be between {low} and {high}"),
-            ));
+            let label = format!("must be between {low} and {high}");
+            let fault = Fault::new(codes::OUT_OF_BOUNDS, &entry.at, message, label);
+            faults.add(fault.help(format!("write {low} to {high}")));
         }
         match entry.node.value {
             Value::Int(_) | Value::Huge => within(name, &entry.node, low, high, faults),
-            _ => faults.add(wrong_kind(name, &entry.node, "integers")),
+            _ => faults.add(wrong_kind(name, &entry.node, Kind::Int(low, high))),
         }
     }
 }
@@ -254,18 +282,21 @@ fn within(name: &str, node: &Node, low: i64, high: i64, faults: &mut Faults) {
     let inside = matches!(node.value, Value::Int(one) if (low..=high).contains(&one));
     if !inside {
         let bounds = if low == high { low.to_string() } else { format!("between {low} and {high}") };
-        faults.add(out_of_bounds(name, node, &bounds));
+        let help = if low == high { format!("write {low}") } else { format!("write {low} to {high}") };
+        faults.add(out_of_bounds(name, node, &bounds, help));
     }
 }
 
-fn out_of_bounds(name: &str, node: &Node, bounds: &str) -> Fault {
+fn out_of_bounds(name: &str, node: &Node, bounds: &str, help: String) -> Fault {
     Fault::new(codes::OUT_OF_BOUNDS, &node.at, format!("`{name}` is out of bounds"), format!("must be {bounds}"))
+        .help(help)
 }
 
 fn not_a_word(name: &str, text: &str, words: &[&str], node: &Node) -> Fault {
     let message = format!("`{text}` is not a value of `{name}`");
-    Fault::new(codes::OUT_OF_BOUNDS, &node.at, message, format!("must be one of: {}", words.join(", ")))
-        .help(did_you_mean(text, words.iter().copied()))
+    Fault::new(codes::OUT_OF_BOUNDS, &node.at, message, format!("must be one of: {}", words.join(", "))).help(
+        did_you_mean(text, words.iter().copied()).unwrap_or_else(|| format!("write one of: {}", words.join(", "))),
+    )
 }
 
 fn told(code: &'static str, node: &Node, fault: Option<Unreadable>, faults: &mut Faults) {

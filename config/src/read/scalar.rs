@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
+use super::fix;
 use crate::plan::{Network, Rate};
 
 /// Why a text cannot be read: what is wrong, and what to write.
@@ -23,7 +24,8 @@ const LONGEST: Duration = Duration::from_secs(3660 * 86_400);
 
 /// `500ms 5s 5m 4h 2d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, Unreadable> {
-    let help = "write a whole number and ms, s, m, h or d: 500ms, 5s, 5m, 4h, 2d";
+    let help = fix::duration(text);
+    let help = help.as_deref().unwrap_or("write a whole number and ms, s, m, h or d: 500ms, 5s, 5m, 4h, 2d");
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let count: u64 = digits.parse().map_err(|_| unreadable("not a duration", help))?;
@@ -43,11 +45,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Unreadable> {
 
 /// `100/s burst 20`, `200/min`; of bytes: `4MiB/s`, `256KiB/s burst 1MiB`. An absent burst is one second's worth.
 pub(crate) fn rate(text: &str, bytes: bool) -> Result<Rate, Unreadable> {
-    let help = if bytes {
+    let help = fix::rate(text, bytes);
+    let help = help.as_deref().unwrap_or(if bytes {
         "write an amount for each s, min or h: 256KiB/s, 4MiB/s burst 8MiB"
     } else {
         "write a number for each s, min or h: 100/s burst 20, 200/min"
-    };
+    });
     let mut words = text.split_whitespace();
     let (amount, per) =
         words.next().and_then(|one| one.split_once('/')).ok_or_else(|| unreadable("not a rate", help))?;
@@ -86,7 +89,9 @@ fn tokens(text: &str, bytes: bool) -> Option<u64> {
 
 /// `10.30.0.0/24`, `fd00::/8`, or one address.
 pub(crate) fn network(text: &str) -> Result<Network, Unreadable> {
-    let help = "write an address and a prefix length: 10.30.0.0/24, fd00::/8, or one address";
+    let help = fix::network(text);
+    let help =
+        help.as_deref().unwrap_or("write an address and a prefix length: 10.30.0.0/24, fd00::/8, or one address");
     let (base, prefix) = text.split_once('/').map_or((text, None), |(base, prefix)| (base, Some(prefix)));
     let base = IpAddr::from_str(base).map_err(|_| unreadable(format!("`{base}` is not an address"), help))?;
     let widest = if base.is_ipv4() { 32 } else { 128 };
@@ -123,27 +128,32 @@ fn first_of(base: IpAddr, prefix: u8) -> IpAddr {
 
 /// An address and port to bind.
 pub(crate) fn bind(text: &str) -> Result<std::net::SocketAddr, Unreadable> {
-    text.parse().map_err(|_| unreadable("not an address and port", "write 10.30.0.2:802, or [fd00::2]:802"))
+    let help = || fix::bind(text).unwrap_or_else(|| "write 10.30.0.2:802, or [fd00::2]:802".to_owned());
+    text.parse().map_err(|_| unreadable("not an address and port", help()))
 }
 
 /// A `host:port` to dial: an address or a DNS name.
 pub(crate) fn host_port(text: &str) -> Result<String, Unreadable> {
+    let wrong = match undialled(text) {
+        None => return Ok(text.to_owned()),
+        Some(wrong) => wrong,
+    };
     let help = "write an address or name and a port: 10.10.1.20:502, [fd00::20]:502, plc-1.plant:502";
+    Err(unreadable(wrong, fix::dialled(text).unwrap_or_else(|| help.to_owned())))
+}
+
+/// Why this cannot be dialled, if it cannot.
+pub(super) fn undialled(text: &str) -> Option<String> {
     if let Ok(address) = text.parse::<std::net::SocketAddr>() {
-        if address.port() == 0 {
-            return Err(unreadable("port 0 cannot be dialled", help));
-        }
-        return Ok(text.to_owned());
+        return (address.port() == 0).then(|| "port 0 cannot be dialled".to_owned());
     }
-    let (host, port) = text.rsplit_once(':').ok_or_else(|| unreadable("a port is missing", help))?;
+    let Some((host, port)) = text.rsplit_once(':') else { return Some("a port is missing".to_owned()) };
     if !matches!(port.parse::<u16>(), Ok(1..)) || port.starts_with('+') {
-        return Err(unreadable(format!("`{port}` is not a port"), help));
+        return Some(format!("`{port}` is not a port"));
     }
-    if !dns_name(host) || IpAddr::from_str(host).is_ok() || host.bytes().all(|one| one.is_ascii_digit() || one == b'.')
-    {
-        return Err(unreadable(format!("`{host}` is neither an address nor a name"), help));
-    }
-    Ok(text.to_owned())
+    let number = host.bytes().all(|one| one.is_ascii_digit() || one == b'.');
+    (!dns_name(host) || IpAddr::from_str(host).is_ok() || number)
+        .then(|| format!("`{host}` is neither an address nor a name"))
 }
 
 /// Whether this is a DNS name: labels of letters, digits, `-` and `_`, at most 63 each, 253 in all.

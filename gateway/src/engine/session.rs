@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
     deed::ReadFirst,
-    half::{PeerOptions, Ticket},
+    half::{Ids, PeerOptions, Ticket},
     out::Out,
     policy::{Charges, Denied, Reservation},
     protocol::{PeerHalf, Stored},
@@ -105,6 +105,7 @@ pub(crate) fn peer_options(conduit: &Conduit) -> PeerOptions {
         pending: usize::from(conduit.pending),
         frame_timeout: conduit.timeouts.frame,
         roles_by_certificate: conduit.roles_by_certificate,
+        ids: Ids::Own,
     }
 }
 

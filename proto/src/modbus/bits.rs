@@ -44,6 +44,11 @@ impl<'b> Bits<'b> {
         }
     }
 
+    /// The bits as values, pad bits as they came: no value reaches them.
+    pub(super) fn values(&self) -> Values<'b> {
+        Values::Bits { packed: self.packed, count: u32::from(self.count) }
+    }
+
     /// Lends the bits as a deed's values, pad bits cleared.
     pub(super) fn lend<R>(&self, to: impl FnOnce(Values<'_>) -> R) -> R {
         let mut clean = [0u8; PACKED_MAX];

@@ -14,6 +14,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 use core::time::Duration;
 
 use super::{
+    describe,
     frame::{self, Adu, Framed, Sheet, rtu},
     function::Shape,
     keys::{Framing, Ways},
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     deed::ReadFirst,
+    describe::Each,
     half::{DeviceOptions, DeviceStep, DeviceTick, Ids, Input, Outcome, Sent, Ticket, Told},
     keys::Setting,
     out::Out,
@@ -97,7 +99,12 @@ impl Device {
         to_device: &mut Out,
     ) -> Result<Sent, Reason> {
         if !self.has_room() {
-            return Err(Reason::TooManyPending);
+            if self.ids == Ids::Own {
+                return Err(Reason::TooManyPending);
+            }
+            // Who only watches gives up on the oldest.
+            self.entries.pop_front();
+            self.stale = false;
         }
         let id = self.take_id(ticket)?;
         let stored = request.store();
@@ -141,6 +148,7 @@ impl Device {
     pub(crate) fn next<'b>(&'b mut self, input: Input<'b>, now: Now, _to_device: &mut Out) -> DeviceStep<'b> {
         let bytes = match input {
             Input::Stream(bytes) => bytes,
+            Input::Datagram(bytes) if self.ids == Ids::Observed => return self.datagram(bytes),
             Input::Datagram(_) => return broken(Reason::UnknownProtocol),
             Input::Eof if self.partial.is_some() => {
                 return DeviceStep::End { cause: Cause::Truncated, reason: Some(Reason::LengthMismatch) };
@@ -167,6 +175,20 @@ impl Device {
                 self.partial = None;
                 self.pair(&adu)
             }
+        }
+    }
+
+    pub(crate) fn describe_alone(&self, frame: &[u8], each: Each<'_>) -> bool {
+        match self.ways.upstream_framing {
+            Framing::Tcp => match frame::first(frame, |_, _| Shape::Right) {
+                Framed::Whole(adu) => describe::alone(adu.unit, adu.pdu, each),
+                Framed::Need(_) | Framed::Broken(_) => false,
+            },
+            // Unit first, the CRC last.
+            Framing::Rtu => match (frame.first(), frame.len().checked_sub(2).and_then(|end| frame.get(1..end))) {
+                (Some(unit), Some(pdu)) => describe::alone(*unit, pdu, each),
+                _ => false,
+            },
         }
     }
 
@@ -228,6 +250,15 @@ impl Device {
         self.ways.broadcast && unit == 0
     }
 
+    /// A datagram holds one message and nothing else (only captures bring them).
+    fn datagram<'b>(&'b mut self, bytes: &'b [u8]) -> DeviceStep<'b> {
+        match frame::first(bytes, |_, _| Shape::Right) {
+            Framed::Whole(adu) if adu.frame.len() == bytes.len() => self.pair(&adu),
+            Framed::Whole(_) | Framed::Need(_) => broken(Reason::LengthMismatch),
+            Framed::Broken(reason) => broken(reason),
+        }
+    }
+
     /// The true answer of this request may still come.
     fn give_up(&mut self, id: u16) {
         bury(&mut self.tombstones, id);
@@ -237,9 +268,12 @@ impl Device {
     /// An id that is neither in flight nor may be answered late.
     fn take_id(&mut self, ticket: Ticket) -> Result<u16, Reason> {
         if self.ids == Ids::Observed {
-            // `replay` puts the id that it saw into the ticket's low 16 bits.
+            // `replay` puts the id that it saw into the ticket's low 16 bits. An answer under an id that was used again
+            // is taken for the newest request's: the older one's is overdue, or was not captured.
             let id = u16::try_from(ticket.0 & 0xFFFF).map_err(|_| Reason::InternalError)?;
-            return if self.is_taken(id) { Err(Reason::DuplicateId) } else { Ok(id) };
+            self.entries.retain(|entry| entry.id != id);
+            self.tombstones.retain(|tombstone| *tombstone != id);
+            return Ok(id);
         }
         // At most PENDING_MAX + TOMBSTONES_MAX ids are taken: a free one comes well before a full turn.
         for _ in 0..=PENDING_MAX.saturating_add(TOMBSTONES_MAX) {

@@ -17,7 +17,7 @@ use super::{
     request::{Request, RequestFault},
 };
 use crate::{
-    half::{Asked, Body, Input, PeerOptions, Step, Ticket, Told},
+    half::{Asked, Body, Ids, Input, PeerOptions, Step, Ticket, Told},
     keys::Setting,
     out::{Full, Out},
     policy::Denied,
@@ -42,6 +42,7 @@ pub struct Peer {
     manner: Manner,
     /// RTU has no ids: the next message gets this one.
     next_id: u16,
+    ids: Ids,
 }
 
 impl Peer {
@@ -55,12 +56,14 @@ impl Peer {
             partial: None,
             manner: Manner { ways, roles_only },
             next_id: 0,
+            ids: options.ids,
         }
     }
 
     pub(crate) fn next<'b>(&mut self, input: Input<'b>, now: Now, _to_peer: &mut Out) -> Step<'b> {
         let bytes = match input {
             Input::Stream(bytes) => bytes,
+            Input::Datagram(bytes) if self.ids == Ids::Observed => return self.datagram(bytes),
             Input::Datagram(_) => return broken(Reason::UnknownProtocol),
             Input::Eof if self.partial.is_some() => {
                 return Step::End { cause: Cause::Truncated, reason: Some(Reason::LengthMismatch) };
@@ -200,6 +203,15 @@ impl Peer {
             if let (State::Ready(bytes), Framing::Tcp) = (&slot.state, self.framing()) {
                 assert_eq!(bytes.get(..2), Some(&slot.id.to_be_bytes()[..]), "an answer under another id");
             }
+        }
+    }
+
+    /// A datagram holds one message and nothing else (only captures bring them).
+    fn datagram<'b>(&self, bytes: &'b [u8]) -> Step<'b> {
+        match frame::first(bytes, function::shape) {
+            Framed::Whole(adu) if adu.frame.len() == bytes.len() => asked(&adu, adu.id, &self.manner.ways),
+            Framed::Whole(_) | Framed::Need(_) => broken(Reason::LengthMismatch),
+            Framed::Broken(reason) => broken(reason),
         }
     }
 

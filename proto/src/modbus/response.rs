@@ -2,6 +2,7 @@
 
 use super::{
     bits::Bits,
+    describe::Word,
     frame::Sheet,
     function::{ENCAPSULATED, EXCEPTION, PDU_MAX},
     refusal::DEVICE_FAILURE,
@@ -9,8 +10,9 @@ use super::{
     tables::{COIL, HOLDING},
 };
 use crate::{
-    deed::{ObjectId, Seen},
+    deed::{ObjectId, Seen, Values},
     reader::{Misfit, Reader},
+    vocab::Class,
 };
 
 mod parts;
@@ -34,7 +36,7 @@ enum Said<'b> {
     Done,
     /// What else a function answers, as it came.
     Plain(&'b [u8]),
-    /// The device's refusal, as it is passed on.
+    /// The device's refusal, as it came.
     Exception(u8),
 }
 
@@ -75,7 +77,7 @@ impl<'b> Response<'b> {
         if function == request.code() | EXCEPTION {
             let code = reader.u8()?;
             reader.finish()?;
-            return Ok((Self { request, said: Said::Exception(known(code)) }, Some(code)));
+            return Ok((Self { request, said: Said::Exception(code) }, Some(code)));
         }
         if function != request.code() {
             return Err(ResponseFault::Function);
@@ -107,7 +109,7 @@ impl<'b> Response<'b> {
     pub(super) fn write(&self, sheet: &mut Sheet) {
         let function = self.request.code();
         match self.said {
-            Said::Exception(code) => sheet.put(&[function | EXCEPTION, code]),
+            Said::Exception(code) => sheet.put(&[function | EXCEPTION, known(code)]),
             Said::Bits(bits) => {
                 sheet.put_u8(function);
                 sheet.put_u8(u8::try_from(usize::from(bits.count()).div_ceil(8)).unwrap_or(u8::MAX));
@@ -139,8 +141,33 @@ impl<'b> Response<'b> {
     /// The exception code that goes to the peer, where the device refused.
     pub fn exception(&self) -> Option<u8> {
         match self.said {
-            Said::Exception(code) => Some(code),
+            Said::Exception(code) => Some(known(code)),
             Said::Bits(_) | Said::Words(_) | Said::Done | Said::Plain(_) => None,
+        }
+    }
+
+    /// What it answers.
+    pub(super) fn request(&self) -> &Request<'_> {
+        &self.request
+    }
+
+    /// What it says of the deed at `place` of its request's visit.
+    pub(super) fn word(&self, place: u8, class: Class) -> Word<'_> {
+        match (self.said, self.request.call) {
+            (Said::Exception(code), _) => Word::Refused(code),
+            // FC 23: the write half is acknowledged by the answer to the read half.
+            (Said::Bits(_) | Said::Words(_), _) if class == Class::Write => Word::Done,
+            (Said::Bits(bits), _) => Word::Read(bits.values()),
+            (Said::Words(words), _) => Word::Read(Values::Words(words)),
+            (Said::Done, Call::WriteCoils { .. } | Call::WriteRegisters { .. }) => Word::Done,
+            (Said::Done, _) => Word::Echoed,
+            (Said::Plain(payload), Call::ReadFiles(groups)) => {
+                Word::Read(Values::Words(parts::group(groups, payload, place)))
+            }
+            (Said::Plain(payload), Call::Fifo { .. }) => Word::Read(Values::Words(parts::queue(payload))),
+            (Said::Plain(payload), Call::Diagnostic { .. }) => Word::Read(Values::Words(parts::after(payload, 2))),
+            (Said::Plain(payload), Call::DeviceId { .. }) => Word::Payload(parts::after(payload, 1)),
+            (Said::Plain(payload), _) => Word::Payload(payload),
         }
     }
 

@@ -35,6 +35,9 @@ pub(super) const EVENT_LOG: ObjectId = ObjectId(11);
 /// `server-id`: what the device calls itself, and whether it runs.
 pub(super) const SERVER_ID: ObjectId = ObjectId(12);
 
+/// Messaging on TCP/IP 3.1.3: the port that is registered. 802, of the security profile, carries TLS.
+pub const PORTS: &[u16] = &[502];
+
 /// The words of Modbus (language.md section 2).
 pub static GRAMMAR: Grammar = Grammar {
     unit_word: "unit",

@@ -73,7 +73,7 @@ impl Reading<'_> {
     pub(super) fn one(&self, text: &str, at: Span) -> Result<u32, SentenceFault> {
         let (Index::Address { max } | Index::Number { max }) = self.object.index else {
             let message = format!("`{}` has no addresses", self.object.word);
-            return Err(at.fault(FaultKind::Conflict, message, "not expected here", ""));
+            return Err(at.fault(FaultKind::Conflict, message, "not expected here", "leave it out"));
         };
         if self.addressing == Addressing::Modicon && self.addressing.applies(self.object) {
             return self.modicon(text, at, max);
@@ -96,7 +96,7 @@ impl Reading<'_> {
         };
         let last = self.addressing.show(self.object, max);
         let message = format!("`{}` ends at {last}", self.object.word);
-        at.fault(FaultKind::BadNumber, message, format!("{both} is above {last}"), "")
+        at.fault(FaultKind::BadNumber, message, format!("{both} is above {last}"), format!("write at most {last}"))
     }
 
     /// `40001` or `400001`: the object's digit, then 4 or 5 digits counted from 1.
@@ -174,8 +174,9 @@ impl Reading<'_> {
         };
         let sixteen = |part: &str| {
             let value = number(part, at)?;
-            u16::try_from(value)
-                .map_err(|_| at.fault(FaultKind::BadNumber, "the number is too large", "65535 is the largest", ""))
+            u16::try_from(value).map_err(|_| {
+                at.fault(FaultKind::BadNumber, "the number is too large", "65535 is the largest", "write at most 65535")
+            })
         };
         let file = u32::from(sixteen(file)?);
         let (first, last) = match ends(records, at)? {
@@ -197,7 +198,12 @@ pub(super) fn units(text: &str, at: Span, max: u32) -> Result<(u32, u32), Senten
     let one = |part: &str| {
         let value = number(part, at)?;
         u32::try_from(value).ok().filter(|unit| *unit <= max).ok_or_else(|| {
-            at.fault(FaultKind::BadNumber, "this unit does not exist", format!("{max} is the largest"), "")
+            at.fault(
+                FaultKind::BadNumber,
+                "this unit does not exist",
+                format!("{max} is the largest"),
+                format!("write at most {max}"),
+            )
         })
     };
     let (first, last) = match ends(text, at)? {
@@ -220,7 +226,7 @@ pub(super) fn code(text: &str, at: Span) -> Result<u16, SentenceFault> {
     let code = number(code, at)?;
     if code > 255 || sub.is_some_and(|sub| sub > SUB_MAX) {
         let label = format!("255 is the largest code, {SUB_MAX} the largest sub-code");
-        return Err(at.fault(FaultKind::BadNumber, "this code does not exist", label, ""));
+        return Err(at.fault(FaultKind::BadNumber, "this code does not exist", label, "write 1 to 127"));
     }
     let above = sub.map_or(0, |sub| sub.saturating_add(1).saturating_mul(256));
     Ok(u16::try_from(code.saturating_add(above)).unwrap_or(u16::MAX))
@@ -262,7 +268,9 @@ fn ends(text: &str, at: Span) -> Result<(&str, Option<&str>), SentenceFault> {
     match text.split_once('-') {
         None => Ok((text, None)),
         Some((first, last)) if !first.is_empty() && !last.is_empty() => Ok((first, Some(last))),
-        Some(("", _)) => Err(at.fault(FaultKind::BadNumber, "indexes are not negative", "below 0", "")),
+        Some(("", _)) => {
+            Err(at.fault(FaultKind::BadNumber, "indexes are not negative", "below 0", "write it without the sign"))
+        }
         Some(_) => {
             let message = "a range has two ends and no blanks";
             Err(at.fault(FaultKind::BadNumber, message, "an end is missing", "write it like 0-99"))

@@ -188,7 +188,8 @@ impl Check<'_> {
         } else if on.class.is == Class::Read {
             self.conflict(bit.at, "a read takes whole registers", "not on a read", "leave `bit` out");
         } else if !matches!(self.draft.ranges.as_slice(), [one] if one.is.0 == one.is.1) {
-            self.conflict(bit.at, "`bit` names one bit of one register", "the range is not one register", "");
+            let label = "the range is not one register";
+            self.conflict(bit.at, "`bit` names one bit of one register", label, "name one register");
         }
     }
 
@@ -271,12 +272,8 @@ impl Check<'_> {
         // `[]` is a write that sets nothing.
         if listed != 0 && usize::try_from(elements) != Ok(listed) {
             let message = format!("{listed} values for {elements} elements");
-            self.conflict(
-                values.at,
-                message,
-                "one value for each is expected",
-                "write `= V` for the same in every one",
-            );
+            let help = format!("write {elements} values, or `= V` for the same in every one");
+            self.conflict(values.at, message, "one value for each is expected", help);
         }
     }
 
@@ -308,7 +305,8 @@ impl Check<'_> {
         if let Some((object, _)) = &step.from
             && self.grammar.object(object.is).is_some_and(|spec| !spec.is_number() || !spec.can_be_asked())
         {
-            self.conflict(object.at, "a readback is a register that can be read", "no such register", "");
+            let message = "a readback is a register that can be read";
+            self.conflict(object.at, message, "no such register", "name one, such as `from input 12`");
         }
     }
 
@@ -353,7 +351,8 @@ impl Check<'_> {
         };
         if matches!(holds, Holds::Nothing) || !spec.can_be_asked() {
             let message = format!("`{}` holds nothing that can be read", spec.word);
-            return self.conflict(when.object.at, message, "a condition needs a readable point", "");
+            let label = "a condition needs a readable point";
+            return self.conflict(when.object.at, message, label, "name one, such as `discrete 20`");
         }
         for item in &when.values {
             self.faults.extend(misfit(item.is.0, holds, item.at).or_else(|| misfit(item.is.1, holds, item.at)));

@@ -235,7 +235,7 @@ impl Parser<'_> {
     pub(super) fn clause(&mut self, clause: Clause, at: Span, draft: &mut Draft) -> Result<(), SentenceFault> {
         if !clause.is_served(self.grammar) {
             let message = format!("`{}` is not served by this version", clause.word(self.grammar));
-            return Err(at.fault(FaultKind::NotServed, message, "not served yet", ""));
+            return Err(at.fault(FaultKind::NotServed, message, "not served yet", "leave it out"));
         }
         match clause {
             Clause::Bit => draft.bit = Some(self.bit()?),
@@ -269,7 +269,7 @@ impl Parser<'_> {
         let number = integer(token.text).and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 15);
         number.map(|is| Spanned { is, at: token.at }).ok_or_else(|| {
             let message = format!("a register has no bit `{}`", token.text);
-            token.at.fault(FaultKind::BadNumber, message, "0 to 15 is expected", "")
+            token.at.fault(FaultKind::BadNumber, message, "0 to 15 is expected", "write 0 to 15")
         })
     }
 
@@ -333,7 +333,9 @@ impl Parser<'_> {
         let known = self.faults.len();
         let Some(object) = self.object() else {
             let why = if self.faults.len() > known { self.faults.pop() } else { None };
-            return Err(why.unwrap_or_else(|| at.fault(FaultKind::Missing, "an object is missing", "", "")));
+            return Err(why.unwrap_or_else(|| {
+                at.fault(FaultKind::Missing, "an object is missing", "", "name a point, such as `discrete 20`")
+            }));
         };
         if let Some(word) = self.grammar.index_word
             && self.taken(word).is_none()
@@ -355,7 +357,7 @@ impl Parser<'_> {
         let Some(format) = named else {
             if token.text == "string" {
                 let message = "`string` is not served by this version";
-                return Err(token.at.fault(FaultKind::NotServed, message, "not served yet", ""));
+                return Err(token.at.fault(FaultKind::NotServed, message, "not served yet", "leave it out"));
             }
             let help = near::help(token.text, Format::ALL.iter().map(|format| format.as_str()));
             let message = format!("`{}` is not a type", token.text);
@@ -401,7 +403,12 @@ impl Parser<'_> {
         };
         let number = integer(count).and_then(|count| u32::try_from(count).ok());
         match number {
-            None => Err(at.fault(FaultKind::BadNumber, format!("`{count}` is not a count"), "not a count", "")),
+            None => Err(at.fault(
+                FaultKind::BadNumber,
+                format!("`{count}` is not a count"),
+                "not a count",
+                "write it like 6/min",
+            )),
             Some(0) => {
                 let help = "leave the rule out, or write a deny rule";
                 Err(at.fault(FaultKind::BadNumber, "a rate of 0 allows nothing", "at least 1 is expected", help))

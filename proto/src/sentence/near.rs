@@ -22,9 +22,12 @@ pub(super) fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -
     if written.len() > LONGEST {
         return None;
     }
+    // `holding-register` is `holding` with a word too many.
+    let begins =
+        |word: &str| word.len() >= 4 && word.chars().zip(&written).filter(|(a, b)| a == *b).count() == word.len();
     words
         .map(|word| (edits(&written, word), word))
-        .filter(|(count, word)| *count <= word.len().div_ceil(3).min(3) && *count < word.len())
+        .filter(|(count, word)| (*count <= word.len().div_ceil(3).min(3) && *count < word.len()) || begins(word))
         .min_by_key(|(count, _)| *count)
         .map(|(_, word)| word)
 }
@@ -68,6 +71,8 @@ mod tests {
             ("hodling", Some("holding")),
             ("Holding", Some("holding")),
             ("coils", Some("coil")),
+            ("holding-register", Some("holding")),
+            ("input_registers", Some("input")),
             ("inptu", Some("input")),
             ("register", None),
             ("", None),

@@ -183,7 +183,7 @@ impl<'t> Parser<'t> {
         };
         if self.grammar.object(id).is_some_and(|object| !object.served) {
             let message = format!("`{}` is not served by this version", token.text);
-            self.faults.push(token.at.fault(FaultKind::NotServed, message, "not served yet", ""));
+            self.faults.push(token.at.fault(FaultKind::NotServed, message, "not served yet", "leave it out"));
         }
         Some(Spanned { is: id, at: token.at })
     }
@@ -331,7 +331,21 @@ impl<'t> Parser<'t> {
             Some(token) => (token.at, format!("{what} is expected before this")),
             None => (self.here(), String::from("the sentence ends here")),
         };
-        at.fault(FaultKind::Missing, format!("{what} is missing"), label, "")
+        let help = match what {
+            "a value" => "write what may stand there, such as `= on`, `= 5` or `= 0..1500`",
+            "a bit's number" => "write 0 to 15",
+            "an index" | "an address" => "write it like `holding 0-99`",
+            "an object" => "name what it is about, such as `holding 0-99`",
+            "a unit" => "write it like `unit 1`",
+            "a function code" => "write it like `via 16`",
+            "a budget's name" => "name one of [budgets]",
+            "a schedule's name" => "name one of [schedules]",
+            "the size of the step" => "write it like `step 100 up`",
+            "a type" => "write it like `as f32`",
+            "a rate" => "write it like `max 6/min`",
+            _ => "write it like `hmi read holding 0-99`",
+        };
+        at.fault(FaultKind::Missing, format!("{what} is missing"), label, help)
     }
 
     /// Takes the next token where it is this sign.

@@ -59,7 +59,9 @@ pub(super) fn switch(text: &str, at: Span, [off, on]: [&str; 2]) -> Result<(Num,
 
 pub(super) fn number(text: &str, at: Span) -> Result<Num, SentenceFault> {
     match number_or_switch(text, at)? {
-        Num::Bool(_) => Err(at.fault(FaultKind::BadNumber, "a number is expected", "on and off are no numbers", "")),
+        Num::Bool(_) => {
+            Err(at.fault(FaultKind::BadNumber, "a number is expected", "on and off are no numbers", "write a number"))
+        }
         number => Ok(number),
     }
 }
@@ -114,15 +116,23 @@ pub(super) fn misfit(num: Num, holds: Holds, at: Span) -> Option<SentenceFault> 
     match (num, format.integers(), format.decimals()) {
         (Num::Int(value), Some((least, most)), _) if value < least || value > most => {
             let message = format!("{value} does not fit `{word}`");
-            Some(at.fault(FaultKind::BadNumber, message, format!("`{word}` holds {least}..{most}"), ""))
+            Some(at.fault(
+                FaultKind::BadNumber,
+                message,
+                format!("`{word}` holds {least}..{most}"),
+                format!("write {least} to {most}, or another type with `as`"),
+            ))
         }
         (Num::Float(_), Some(_), _) => {
             let message = format!("`{word}` holds whole numbers");
             Some(at.fault(FaultKind::BadNumber, message, "a decimal", "write a whole number, or `as f32`"))
         }
-        (_, None, Some(most)) if num.decimal() > most || num.decimal() < -most => {
-            Some(at.fault(FaultKind::BadNumber, format!("{num} does not fit `{word}`"), "too large", ""))
-        }
+        (_, None, Some(most)) if num.decimal() > most || num.decimal() < -most => Some(at.fault(
+            FaultKind::BadNumber,
+            format!("{num} does not fit `{word}`"),
+            "too large",
+            "write a smaller number, or `as f64`",
+        )),
         _ => None,
     }
 }

@@ -185,8 +185,41 @@ fn a_request_that_does_not_fit_the_buffer_never_left() {
 fn a_replay_speaks_under_the_ids_that_it_saw() {
     let (mut device, mut out) = (device(4, Ids::Observed), Out::new(300));
     submit(&mut device, 0x5_1234, "03 0000 0001", at(0), &mut out).expect("room");
-    assert_eq!(submit(&mut device, 0x6_1234, "03 0000 0001", at(0), &mut out), Err(Reason::DuplicateId));
     assert_eq!(hear(&mut device, "1234 0000 0005 01 03 02 000a"), Ok((0x5_1234, None)));
+}
+
+#[test]
+fn who_watches_takes_an_answer_for_the_newest_request_and_gives_up_on_the_oldest() {
+    let (mut device, mut out) = (device(2, Ids::Observed), Out::new(900));
+    for (ticket, pdu) in [(0x5_0001, "03 0000 0001"), (0x6_0001, "03 0009 0001"), (0x7_0002, "03 0000 0001")] {
+        submit(&mut device, ticket, pdu, at(0), &mut out).expect("who watches refuses nothing");
+        device.check_invariants();
+    }
+    assert_eq!(hear(&mut device, "0001 0000 0005 01 03 02 000a"), Ok((0x6_0001, None)));
+    for ticket in [0x8_0003, 0x9_0004] {
+        submit(&mut device, ticket, "03 0000 0001", at(0), &mut out).expect("who watches refuses nothing");
+        device.check_invariants();
+    }
+    assert_eq!(hear(&mut device, "0002 0000 0005 01 03 02 000a"), Err((Reason::UnsolicitedResponse, None)));
+    assert_eq!(hear(&mut device, "0003 0000 0005 01 03 02 000a"), Ok((0x8_0003, None)));
+}
+
+#[test]
+fn only_who_watches_reads_datagrams_and_each_is_one_message() {
+    let answer = hex("0001 0000 0005 01 03 02 000a");
+    let told = |ids, bytes: &[u8]| {
+        let (mut device, mut out) = (device(2, ids), Out::new(300));
+        submit(&mut device, 1, "03 0000 0001", at(0), &mut out).expect("room");
+        match device.next(Input::Datagram(bytes), at(0), &mut Out::new(0)) {
+            DeviceStep::Told { used, .. } => Ok(used),
+            DeviceStep::End { reason, .. } => Err(reason),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(told(Ids::Observed, &answer), Ok(answer.len()));
+    assert_eq!(told(Ids::Own, &answer), Err(Some(Reason::UnknownProtocol)));
+    assert_eq!(told(Ids::Observed, &answer[..8]), Err(Some(Reason::LengthMismatch)));
+    assert_eq!(told(Ids::Observed, &[&answer[..], &[0]].concat()), Err(Some(Reason::LengthMismatch)));
 }
 
 fn rtu_of(unit: u8, pdu: &str) -> Vec<u8> {

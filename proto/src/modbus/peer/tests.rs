@@ -255,6 +255,18 @@ fn a_datagram_is_not_modbus_over_tcp() {
     assert!(matches!(step, Step::End { reason: Some(Reason::UnknownProtocol), .. }));
 }
 
+#[test]
+fn who_watches_reads_a_datagram_that_is_one_message() {
+    let mut peer = Peer::new(&PeerOptions { ids: Ids::Observed, ..PeerOptions::default() });
+    let (bytes, mut out) = (request(1), Out::new(0));
+    let step = peer.next(Input::Datagram(&bytes), Now::default(), &mut out);
+    assert!(matches!(step, Step::Asked(asked) if asked.used == bytes.len()));
+    for other in [&bytes[..7], &[&bytes[..], &bytes].concat()] {
+        let step = peer.next(Input::Datagram(other), Now::default(), &mut out);
+        assert!(matches!(step, Step::End { reason: Some(Reason::LengthMismatch), .. }), "{other:?}");
+    }
+}
+
 /// What an answer is, and what `bytes` come to.
 fn body<'b>(peer: &mut Peer, bytes: &'b [u8]) -> Body<'b> {
     read(peer, bytes).body

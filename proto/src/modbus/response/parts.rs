@@ -108,6 +108,29 @@ pub(super) fn device_id<'b>(asked: u8, reader: &mut Reader<'b>) -> Result<&'b [u
     Ok(all)
 }
 
+/// Of the answer to FC 20: the words of the group at `place`.
+pub(super) fn group<'b>(asked: Groups<'_>, payload: &'b [u8], place: u8) -> &'b [u8] {
+    let before = asked.each(false).take(usize::from(place));
+    // Each group stands behind its length and its reference type; before all stands the byte count.
+    let skipped = before.fold(1usize, |sum, one| sum.saturating_add(2).saturating_add(words(one.length)));
+    let length = asked.each(false).nth(usize::from(place)).map_or(0, |one| words(one.length));
+    after(payload, skipped.saturating_add(2)).get(..length).unwrap_or_default()
+}
+
+/// Of the answer to FC 24: the registers of the queue, behind its two counts.
+pub(super) fn queue(payload: &[u8]) -> &[u8] {
+    after(payload, 4)
+}
+
+/// What follows the first `skipped` bytes.
+pub(super) fn after(payload: &[u8], skipped: usize) -> &[u8] {
+    payload.get(skipped..).unwrap_or_default()
+}
+
+fn words(length: u16) -> usize {
+    usize::from(length).saturating_mul(2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::ResponseFault;
