@@ -9,6 +9,7 @@
 //! clock      time tags
 //! request    what an ASDU would do; response: what a station says about it
 //! tables     the words of its sentences, its functions, its presets
+//! describe   what `decode` shows of an ASDU
 //! refusal    with which cause a refusal comes back
 //! build      a sentence -> the ASDU that does it
 //! ```
@@ -22,6 +23,7 @@ mod clock;
 #[cfg(test)]
 mod conformance;
 mod content;
+mod describe;
 mod refusal;
 mod request;
 mod response;

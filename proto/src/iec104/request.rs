@@ -46,7 +46,7 @@ impl<'b> Request<'b> {
         self.asdu.objects().try_for_each(|object| each(self.deed(object)))
     }
 
-    fn deed(&self, object: Object<'_>) -> Deed<'static> {
+    pub(super) fn deed(&self, object: Object<'_>) -> Deed<'static> {
         let spec = self.asdu.spec();
         let content = self.content(object);
         let class = self.class(&content);

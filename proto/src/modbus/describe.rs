@@ -137,6 +137,8 @@ pub(super) fn alone(unit: u8, pdu: &[u8], each: Each<'_>) -> bool {
         last: 0,
         bit: None,
         values: Values::None,
+        qualifier: None,
+        unselected: false,
     };
     if code & EXCEPTION != 0 {
         let one = unlocated(deed);
