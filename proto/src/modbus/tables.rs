@@ -35,10 +35,13 @@ pub(super) const EVENT_LOG: ObjectId = ObjectId(11);
 /// `server-id`: what the device calls itself, and whether it runs.
 pub(super) const SERVER_ID: ObjectId = ObjectId(12);
 
-/// The words of Modbus (language.md section 2).
+/// The words of Modbus (language.md section 2). 255 is what a device's own address is called over TCP; what else is
+/// above 247 is reserved (Modbus over serial line, 2.2).
 pub static GRAMMAR: Grammar = Grammar {
     unit_word: "unit",
     unit_max: 255,
+    units_key: "units",
+    reserved_units: Some((248, 254, "Modbus reserves 248 to 254")),
     index_word: None,
     qualifier_word: None,
     selects: &[],
