@@ -34,16 +34,18 @@ pub(crate) fn lint(ground: &Ground<'_>, built: &Built, faults: &mut Faults) {
     series(ground, site, faults);
 }
 
-/// Modbus over serial line, 2.2: 248 to 255 are reserved; 255 is what a device's own address is called over TCP.
+/// Units that the protocol's standard keeps for itself.
 fn units(protocol: Protocol, conduit: &Table, faults: &mut Faults) {
-    let entry = match protocol {
-        Protocol::Modbus => conduit.table("modbus").and_then(|table| table.get("units")),
-    };
+    let grammar = protocol.grammar();
+    let Some((first, last, says, help)) = grammar.reserved_units else { return };
+    let entry = conduit.table(protocol.as_str()).and_then(|table| table.get(grammar.units_key));
     for node in entry.map_or(&[][..], |entry| entry.node.list()) {
-        if let crate::read::tree::Value::Int(unit @ 248..=254) = node.value {
-            let message = format!("unit {unit} is reserved");
-            let fault = Fault::new(codes::ODD_UNIT, &node.at, message, "Modbus reserves 248 to 254");
-            faults.add(fault.help("units of a serial line are 1 to 247; a device by itself is 255 or 1".to_owned()));
+        if let crate::read::tree::Value::Int(unit) = node.value
+            && (i64::from(first)..=i64::from(last)).contains(&unit)
+        {
+            let message = format!("{} {unit} is reserved", grammar.unit_word);
+            let fault = Fault::new(codes::ODD_UNIT, &node.at, message, says);
+            faults.add(fault.help(help.to_owned()));
         }
     }
 }

@@ -23,6 +23,7 @@ use sluicegate_proto::{
 
 use crate::{observe::journal::Seq, permit::Permit};
 
+mod advance;
 mod answer;
 mod core;
 mod dispatch;
@@ -32,9 +33,11 @@ mod limits;
 mod link;
 mod locks;
 mod pace;
+mod report;
 mod seam;
 mod session;
 mod silent;
+mod tie;
 mod trail;
 mod written;
 
@@ -128,6 +131,9 @@ impl Engine {
         }
         let session = Session::new(&self.core, permit, link, now.mono);
         self.core.sessions.insert(key, session);
+        if let Some(link) = self.links.get_mut(&link).filter(|_| self.core.bound) {
+            (link.owner, link.state) = (Some(key), State::Dialling);
+        }
         self.core.trail_opened(key);
         self.core.arm(key);
         Ok(key)
@@ -179,7 +185,7 @@ impl Engine {
         let now = self.core.now;
         if let Some(session) = self.core.sessions.remove(&key)
             && !self.conduit().shared
-            && let Some(link) = self.links.get_mut(&session.link)
+            && let Some(link) = self.links.get_mut(&session.link).filter(|link| link.state != State::Retired)
         {
             if !answer::retire(&mut self.core, link, now) {
                 self.links.remove(&session.link);
@@ -221,7 +227,7 @@ impl Engine {
     pub fn link_up(&mut self, link: LinkKey, now: Now) {
         self.at(now);
         if let Some(one) = self.links.get_mut(&link) {
-            one.up(&self.core, now.mono);
+            one.up(&self.core, now);
             self.core.metrics.upstream_up(true);
         }
         self.core.ready.insert(link);
@@ -242,6 +248,12 @@ impl Engine {
         if self.links.get(&link).is_some_and(|one| one.want() == LinkWant::Gone) {
             self.links.remove(&link);
         }
+    }
+
+    /// Whether the driver should read from this device now: what it says must find room with its peer.
+    pub fn wants_device_bytes(&self, link: LinkKey) -> bool {
+        let owner = self.links.get(&link).and_then(|one| one.owner);
+        owner.is_none_or(|key| self.core.sessions.get(&key).is_none_or(Session::takes_reports))
     }
 
     /// Bytes from the device. All of them are taken.
@@ -349,46 +361,6 @@ impl Engine {
     fn at(&mut self, now: Now) {
         self.core.now = now;
         self.core.limits.set_time(now.mono);
-    }
-
-    /// What came free is used at once: unread messages take the slots, queued ones the device's turn. Ends because each
-    /// turn reads, sends or refuses a message.
-    fn advance(&mut self, now: Now) {
-        loop {
-            let mut relieved = std::mem::take(&mut self.core.relieved);
-            relieved.sort_unstable();
-            relieved.dedup();
-            for key in relieved {
-                let waits = self.core.sessions.get(&key).is_some_and(|one| one.can_resume(now.mono));
-                if waits && !self.core.draining {
-                    self.judged += intake::bytes(&mut self.core, key, &[], now);
-                }
-            }
-            // A lock that came free is the news of every link on which a message waits for one.
-            if self.core.freed && self.core.blocked.take() {
-                self.core.ready.extend(self.links.keys());
-            }
-            self.core.freed = false;
-            let Some(key) = self.core.ready.pop_first() else { break };
-            if let Some(link) = self.links.get_mut(&key) {
-                dispatch::link(&mut self.core, link, key, now);
-            }
-        }
-    }
-
-    /// The same where every queued message may be concerned.
-    fn advance_all(&mut self, now: Now) {
-        self.core.ready.extend(self.links.keys());
-        self.advance(now);
-    }
-
-    fn observe_inspection(&mut self, now: Now) {
-        if self.judged > 0 {
-            let took = (self.clock)().since(now.mono);
-            for _ in 0..std::mem::take(&mut self.judged) {
-                self.core.metrics.inspected(took);
-            }
-        }
     }
 }
 

@@ -204,7 +204,8 @@ pub fn message_of(conduit: &Conduit, sentence: &str) -> Result<Stored, ExplainEr
 /// # Errors
 /// When no single message can do that.
 pub fn build(conduit: &Conduit, sentence: &Sentence) -> Result<Stored, ExplainError> {
-    let unit = conduit.settings.ints("units").first().and_then(|one| u32::try_from(*one).ok()).unwrap_or(0);
+    let units = conduit.settings.ints(conduit.protocol.grammar().units_key);
+    let unit = units.first().and_then(|one| u32::try_from(*one).ok()).unwrap_or(0);
     conduit.protocol.build(sentence, unit).map_err(|fault| ExplainError::Build(fault.0))
 }
 

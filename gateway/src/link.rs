@@ -147,6 +147,9 @@ impl Link {
     }
 
     fn fill(&self, io: &mut PeerIo, cx: &mut Context<'_>, now: Now) -> Filled {
+        if !self.cell.ask(|engine| engine.wants_device_bytes(self.key)) {
+            return Filled::Nothing;
+        }
         let mut scratch = self.cell.scratch().borrow_mut();
         match io.poll_fill(cx, &mut scratch) {
             Poll::Pending => Filled::Nothing,

@@ -5,6 +5,9 @@
 //!                                                     accept -> queue -> DeviceHalf.submit(ticket) -> device
 //! device bytes -> DeviceHalf.next -> Told(ticket, answer) -> PeerHalf.deliver(ticket) -> peer
 //! ```
+//! What a device says unasked (an event, a late confirmation) goes the same way: Unasked(message) -> judge ->
+//! PeerHalf.report, or DeviceHalf.unreported. What the halves of one protocol must tell each other (it is started, so
+//! much is acknowledged) crosses as a [`Signal`].
 //! Both halves are made by `Protocol::peer_half` and `Protocol::device_half`; dispatch is by enum (see `protocol`).
 
 use crate::{
@@ -15,6 +18,50 @@ use crate::{
 /// Names one accepted message on its way to the device and back. Unique within a conduit's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
+
+/// A word from one half of a protocol to the other. The engine carries it, and dials where the device's link is at
+/// rest; it does not understand it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Which word, by the protocol's own count.
+    pub kind: u8,
+    /// Its number, where it has one.
+    pub value: u32,
+    /// What it says about the device's floor.
+    pub floor: Floor,
+}
+
+/// Where only one session at a time should speak with the device, who is it?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floor {
+    /// It says nothing about that.
+    Silent,
+    /// The session wants it from now on.
+    Takes,
+    /// The session leaves it.
+    Leaves,
+}
+
+/// What becomes of a session that wants the floor while another has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rivals {
+    /// Nothing: any number may speak.
+    Welcome,
+    /// It ends; the first one keeps the floor.
+    Refused,
+    /// It gets the floor, and the other one ends.
+    TakeOver,
+}
+
+/// How a protocol's connections live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ties {
+    /// A message needs a device connection while it is on its way, and any will do.
+    Loose,
+    /// Each session has a device connection of its own, dialled when it opens: what happens to the one happens to the
+    /// other. Its halves find out themselves whether the other side is still there.
+    Bound,
+}
 
 /// What arrived.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +90,13 @@ pub enum Step<'b> {
     Own {
         /// How many bytes of the input were used.
         used: usize,
+    },
+    /// A word for the device's half. `used` may be 0: the same bytes say more, so ask again.
+    Signal {
+        /// How many bytes of the input were used.
+        used: usize,
+        /// The word.
+        signal: Signal,
     },
     /// The session cannot go on. `reason` is absent where the peer ended it in good order.
     End {
@@ -101,6 +155,32 @@ pub struct Told<'b> {
     pub repaired: Option<Repair>,
 }
 
+/// A message of the device that is no answer in the sense of [`Told`]: an event, a confirmation, what follows one.
+#[derive(Debug)]
+pub struct Unasked<'b> {
+    /// What it says.
+    pub message: Message<'b>,
+    /// Its bytes as they came, for the audit's frame hash.
+    pub frame: &'b [u8],
+    /// The device half's own handle on it, for `unreported`, and for the peer's half to speak of in signals.
+    pub id: u32,
+    /// What it has to do with what was asked.
+    pub place: Place,
+    /// What it carries that no sensor or clock in good order says: it passes, and is told.
+    pub odd: Option<&'static str>,
+}
+
+/// What a message of the device has to do with what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing, or it is data that a peer asked for: judged as a report.
+    Report,
+    /// It settles a message in flight: the answer to what was allowed.
+    Settles(Ticket, Outcome),
+    /// It follows what was settled or given up before: a late confirmation, the end of an activation.
+    Follows,
+}
+
 /// What became of a message on its way to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -133,6 +213,20 @@ pub enum DeviceStep<'b> {
         used: usize,
         /// The answer.
         told: Told<'b>,
+    },
+    /// A message that nobody asked for, or that confirms one.
+    Unasked {
+        /// How many bytes of the input were used.
+        used: usize,
+        /// The message.
+        unasked: Unasked<'b>,
+    },
+    /// A word for the peer's half. `used` may be 0: the same bytes say more, so ask again.
+    Signal {
+        /// How many bytes of the input were used.
+        used: usize,
+        /// The word.
+        signal: Signal,
     },
     /// A message that answers nothing in flight: dropped and counted under `reason`
     /// (`unsolicited_response`, `response_mismatch`).
@@ -182,7 +276,7 @@ pub enum Ids {
 }
 
 /// What a peer's half is made with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PeerOptions {
     /// The protocol's own settings.
     pub settings: crate::keys::Settings,
@@ -190,6 +284,8 @@ pub struct PeerOptions {
     pub pending: usize,
     /// From a message's first byte to its last.
     pub frame_timeout: core::time::Duration,
+    /// A session without a message for so long ends: a half that keeps its connection alive does so within this.
+    pub idle_timeout: core::time::Duration,
     /// Peers have their roles from their certificates alone: refusals say as little as the security profile wants.
     pub roles_by_certificate: bool,
     /// Whether it speaks, or only watches what others speak.
@@ -209,4 +305,17 @@ pub struct DeviceOptions {
     pub request_timeout: core::time::Duration,
     /// Whose ids.
     pub ids: Ids,
+}
+
+impl Default for PeerOptions {
+    fn default() -> Self {
+        Self {
+            settings: crate::keys::Settings::default(),
+            pending: 0,
+            frame_timeout: core::time::Duration::ZERO,
+            idle_timeout: core::time::Duration::MAX,
+            ids: Ids::Own,
+            roles_by_certificate: false,
+        }
+    }
 }

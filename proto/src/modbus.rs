@@ -34,7 +34,7 @@ mod vectors;
 
 pub use build::build;
 pub use device::{Device, fuzz_device};
-pub use keys::{KEYS, check, is_broadcast};
+pub use keys::{KEYS, TIES, check, is_broadcast, rivals};
 pub use peer::{Peer, fuzz_peer};
 pub use refusal::answer;
 pub use request::Request;

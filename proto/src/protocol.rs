@@ -6,7 +6,10 @@ use core::ops::ControlFlow;
 use crate::{
     deed::{Deed, ReadFirst, Seen},
     describe::Each,
-    half::{Asked, DeviceOptions, DeviceStep, DeviceTick, Input, PeerOptions, Sent, Step, Ticket, Told},
+    half::{
+        Asked, DeviceOptions, DeviceStep, DeviceTick, Input, PeerOptions, Rivals, Sent, Signal, Step, Ticket, Ties,
+        Told, Unasked,
+    },
     keys::{KeyFault, KeySpec, Settings},
     out::{Full, Out},
     policy::{Denied, Plan},
@@ -16,7 +19,8 @@ use crate::{
 };
 
 /// Declares a protocol: its variant, its word in config and metrics, its module. The module brings `GRAMMAR`, `KEYS`,
-/// `PRESETS`, `PORTS`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer` and `build`.
+/// `PRESETS`, `PORTS`, `TIES`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer`, `check`, `is_broadcast`,
+/// `rivals` and `build`.
 macro_rules! protocols {
     ($($name:ident = $word:literal in $module:ident),+ $(,)?) => {
         crate::words! {
@@ -44,6 +48,12 @@ macro_rules! protocols {
             /// Whether a message to `unit` goes to every unit of the conduit.
             pub fn is_broadcast(self, settings: &Settings, unit: u32) -> bool {
                 match self { $(Self::$name => crate::$module::is_broadcast(settings, unit)),+ }
+            }
+            /// How its connections live.
+            pub fn ties(self) -> Ties { match self { $(Self::$name => crate::$module::TIES),+ } }
+            /// What becomes of a session that wants the device's floor while another has it.
+            pub fn rivals(self, settings: &Settings) -> Rivals {
+                match self { $(Self::$name => crate::$module::rivals(settings)),+ }
             }
             /// The half that faces the peer.
             pub fn peer_half(self, options: &PeerOptions) -> PeerHalf {
@@ -154,15 +164,33 @@ macro_rules! protocols {
             pub fn deliver(&mut self, told: &Told<'_>, to_peer: &mut Out) -> Result<(), Full> {
                 match self { $(Self::$name(one) => one.deliver(told, to_peer)),+ }
             }
+            /// A word of the device's half.
+            ///
+            /// # Errors
+            /// [`Full`] when what it says to the peer does not fit.
+            pub fn signal(&mut self, signal: Signal, now: Now, to_peer: &mut Out) -> Result<(), Full> {
+                match self { $(Self::$name(one) => one.signal(signal, now, to_peer)),+ }
+            }
+            /// Hands over what the device said unasked. A ticket that it settles has its slot free.
+            ///
+            /// # Errors
+            /// [`Full`] when it does not fit, although [`Self::takes_reports`] said that one does.
+            pub fn report(&mut self, unasked: &Unasked<'_>, now: Now, to_peer: &mut Out) -> Result<(), Full> {
+                match self { $(Self::$name(one) => one.report(unasked, now, to_peer)),+ }
+            }
+            /// Whether there is room for one more message that nobody asked for; until then the device is not read.
+            pub fn takes_reports(&self) -> bool { match self { $(Self::$name(one) => one.takes_reports()),+ } }
             /// The device came or went.
             pub fn device_is(&mut self, up: bool, to_peer: &mut Out) { match self { $(Self::$name(one) => one.device_is(up, to_peer)),+ } }
             /// Whether one more message may be read.
             pub fn has_room(&self) -> bool { match self { $(Self::$name(one) => one.has_room()),+ } }
             /// How many messages wait for their answer.
             pub fn pending(&self) -> usize { match self { $(Self::$name(one) => one.pending()),+ } }
-            /// When [`Self::tick`] must be called at the latest.
+            /// By when the message that has begun must be whole.
             pub fn deadline(&self) -> Option<Mono> { match self { $(Self::$name(one) => one.deadline()),+ } }
-            /// Time has passed. A cause means that the session ends.
+            /// When it has something to say of its own, or to wonder where the peer is.
+            pub fn timer(&self) -> Option<Mono> { match self { $(Self::$name(one) => one.timer()),+ } }
+            /// Time has passed, at [`Self::deadline`] or [`Self::timer`]. A cause means that the session ends.
             pub fn tick(&mut self, now: Now, to_peer: &mut Out) -> Option<Cause> { match self { $(Self::$name(one) => one.tick(now, to_peer)),+ } }
             /// Panics where an invariant does not hold (tests and simulation).
             pub fn check_invariants(&self) { match self { $(Self::$name(one) => one.check_invariants()),+ } }
@@ -195,6 +223,14 @@ macro_rules! protocols {
             /// [`DeviceStep::Dropped`] used. `false` where nothing can be told.
             pub fn describe_alone(&self, frame: &[u8], each: Each<'_>) -> bool {
                 match self { $(Self::$name(one) => one.describe_alone(frame, each)),+ }
+            }
+            /// A word of the peer's half.
+            pub fn signal(&mut self, signal: Signal, now: Now, to_device: &mut Out) {
+                match self { $(Self::$name(one) => one.signal(signal, now, to_device)),+ }
+            }
+            /// What the device said unasked under this handle does not reach the peer: it is settled here.
+            pub fn unreported(&mut self, id: u32, now: Now, to_device: &mut Out) {
+                match self { $(Self::$name(one) => one.unreported(id, now, to_device)),+ }
             }
             /// Whether one more request may be outstanding.
             pub fn has_room(&self) -> bool { match self { $(Self::$name(one) => one.has_room()),+ } }

@@ -40,6 +40,10 @@ pub struct Grammar {
     pub selects: &'static [ObjectId],
     /// Words for one function of an object, or for an object by another name.
     pub twins: &'static [Twin],
+    /// The key of the protocol's table that lists the units behind a conduit.
+    pub units_key: &'static str,
+    /// Units that the standard keeps for itself: first, last, what to tell who lists one, and what to write instead.
+    pub reserved_units: Option<(u32, u32, &'static str, &'static str)>,
     /// The objects; an [`ObjectId`] is a place in this table.
     pub objects: &'static [ObjectSpec],
     /// The functions that `via` can name and that a deed of an object can use.

@@ -1,5 +1,7 @@
 //! Where is the device, and who must be there?
 
+use sluicegate_proto::{half::Ties, protocol::Protocol};
+
 use super::{Ground, IDENTITY};
 use crate::{
     fault::{At, Fault, Faults},
@@ -23,6 +25,22 @@ pub(super) fn upstreams(ground: &Ground<'_>, site: &Site, table: &Table, faults:
     // Looked at also where no upstream is tls: a name that nothing has is a slip all the same.
     let secure = Secure::of(ground, site, table, faults);
     texts.into_iter().filter_map(|text| one(text, &secure, faults)).collect()
+}
+
+/// Whether all sessions use the same device connections. Some protocols leave no choice.
+pub(super) fn shared(table: &Table, protocol: Protocol, faults: &mut Faults) -> bool {
+    let word = table.text("upstream_mode");
+    let written = word.is_some_and(|(word, _)| word == "shared");
+    match (protocol.ties(), word) {
+        (Ties::Loose, _) => written || word.is_none(),
+        (Ties::Bound, Some((_, at))) if written => {
+            let message = format!("each {protocol} session has a device connection of its own");
+            let fault = Fault::new(codes::KEYS_CLASH, at, message, "cannot be shared");
+            faults.add(fault.help("leave `upstream_mode` out, or write \"per-session\"".to_owned()));
+            false
+        }
+        (Ties::Bound, _) => false,
+    }
 }
 
 struct Secure {

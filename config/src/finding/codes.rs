@@ -58,7 +58,7 @@ codes! {
     KEYS_CLASH = "E064", "keys of a protocol's table that do not go together";
     NOT_SERVED = "E090", "known to the language, not served by this version yet";
     STEP_OPEN = "W001", "a step that also limits the way to safety";
-    ODD_UNIT = "W002", "units that Modbus reserves";
+    ODD_UNIT = "W002", "units that the protocol reserves";
     OLD_TLS = "W003", "TLS 1.2 is accepted";
     OPAQUE = "W004", "this function can stop the device, or blind who watches it";
     NO_CRL = "W005", "an authority without revocations";

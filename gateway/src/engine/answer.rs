@@ -11,6 +11,8 @@ use super::{
     LinkKey, SessionKey, Wake,
     core::Core,
     link::{Flight, Flown, Link, OwnRead, State},
+    report::{self, Heard},
+    tie,
 };
 use crate::observe::metrics::ResponseOutcome;
 
@@ -27,45 +29,72 @@ pub(super) fn bytes(core: &mut Core, link: &mut Link, key: LinkKey, bytes: &[u8]
         kept.extend_from_slice(bytes);
         &kept
     };
+    let Some(used) = steps(core, link, key, input, now) else { return };
+    link.spill = input[used..].to_vec();
+    core.ready.insert(key);
+    if !link.out.is_empty() {
+        core.wake(Wake::Link(key));
+    }
+}
+
+/// Message by message: how many bytes were used. Nothing where the connection was given up.
+fn steps(core: &mut Core, link: &mut Link, key: LinkKey, input: &[u8], now: Now) -> Option<usize> {
     let mut used = 0;
     loop {
         let rest = &input[used..];
-        if rest.is_empty() {
-            break;
+        if rest.is_empty() || report::is_choked(core, link.owner) {
+            return Some(used);
         }
         match link.half.next(Input::Stream(rest), now, &mut link.out) {
-            DeviceStep::Need { .. } => break,
+            DeviceStep::Need { .. } => return Some(used),
             DeviceStep::Own { used: n } => used += n,
             DeviceStep::Told { used: n, told } => {
                 used += n;
-                link.strays = 0;
-                link.answered = true;
+                (link.strays, link.answered) = (0, true);
                 if let Some(flight) = link.flying.remove(&told.ticket) {
                     told_by_device(core, &flight, &told, now);
                 }
             }
+            DeviceStep::Unasked { used: n, unasked } => {
+                used += n;
+                (link.strays, link.answered) = (0, true);
+                let id = unasked.id;
+                let heard = report::unasked(core, link.owner, &mut link.flying, &unasked, now);
+                if heard == Heard::Refused {
+                    link.half.unreported(id, now, &mut link.out);
+                }
+            }
+            DeviceStep::Signal { used: n, signal } => {
+                used += n;
+                link.answered = true;
+                tie::to_peer(core, link.owner, signal, now);
+            }
             DeviceStep::Dropped { used: n, reason, spoiled } => {
                 used += n;
-                dropped(core, reason);
-                let flight = spoiled.and_then(|ticket| Some((ticket, link.flying.remove(&ticket)?)));
-                if let Some((ticket, flight)) = flight {
-                    fail(core, ticket, &flight, Reason::ResponseMismatch, now);
-                }
-                link.strays += 1;
-                if link.strays >= STRAYS_MAX {
+                if stray(core, link, (reason, spoiled), now) >= STRAYS_MAX {
                     link.dial_failed(now.mono);
-                    return close(core, link, key, now);
+                    give_up(core, link, key, Cause::UpstreamUnavailable, now);
+                    return None;
                 }
             }
             DeviceStep::End { cause: _, reason } => {
                 dropped(core, reason.unwrap_or(Reason::Malformed));
-                close(core, link, key, now);
-                return;
+                give_up(core, link, key, Cause::UpstreamUnavailable, now);
+                return None;
             }
         }
     }
-    link.spill = input[used..].to_vec();
-    core.ready.insert(key);
+}
+
+/// A message that answers nothing: how many of them came in a row.
+fn stray(core: &mut Core, link: &mut Link, (reason, spoiled): (Reason, Option<Ticket>), now: Now) -> u32 {
+    dropped(core, reason);
+    let flight = spoiled.and_then(|ticket| Some((ticket, link.flying.remove(&ticket)?)));
+    if let Some((ticket, flight)) = flight {
+        fail(core, ticket, &flight, Reason::ResponseMismatch, now);
+    }
+    link.strays += 1;
+    link.strays
 }
 
 /// Time has passed for this device connection.
@@ -85,11 +114,13 @@ pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
                     fail(core, ticket, &flight, Reason::RequestTimeout, now);
                 }
             }
-            DeviceTick::End(_) => return close(core, link, key, now),
+            DeviceTick::End(cause) => return give_up(core, link, key, cause, now),
         }
     }
-    let idle = core.conduit().upstream_idle;
-    if link.flying.is_empty() && now.mono >= link.active.after(idle) {
+    if !link.out.is_empty() {
+        core.wake(Wake::Link(key));
+    }
+    if link.idle_at(core.conduit()).is_some_and(|at| at <= now.mono) {
         link.state = State::Closing;
         core.wake(Wake::Link(key));
     }
@@ -113,6 +144,7 @@ pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
         return;
     }
     link.state = State::Rest;
+    let dialling = was == State::Dialling;
     match was {
         State::Dialling => {
             link.dial_failed(now.mono);
@@ -128,12 +160,16 @@ pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
     }
     core.ready.insert(key);
     core.wake(Wake::Link(key));
+    let cause = if dialling { Cause::UpstreamUnavailable } else { Cause::DeviceClosed };
+    tie::lost(core, link.owner, cause, now);
 }
 
-fn close(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
+/// The connection is closed, and with it the session that is bound to it.
+fn give_up(core: &mut Core, link: &mut Link, key: LinkKey, cause: Cause, now: Now) {
     abandon(core, link, now);
     link.state = State::Closing;
     core.wake(Wake::Link(key));
+    tie::lost(core, link.owner, cause, now);
 }
 
 fn abandon(core: &mut Core, link: &mut Link, now: Now) {
@@ -143,21 +179,26 @@ fn abandon(core: &mut Core, link: &mut Link, now: Now) {
     }
 }
 
-/// An answer in good order.
-fn told_by_device(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
+/// The device has spoken about this message.
+pub(super) fn came(core: &mut Core, flight: &Flight, outcome: Outcome, now: Now) {
     core.metrics.upstream_took(now.mono.since(flight.since));
-    core.metrics.response(match told.outcome {
+    core.metrics.response(match outcome {
         Outcome::Ok => ResponseOutcome::Ok,
         Outcome::Exception => ResponseOutcome::Exception,
     });
+    if core.silent.answered(flight.unit) {
+        core.trail_unit(flight.unit, "answers again");
+    }
+}
+
+/// An answer in good order.
+fn told_by_device(core: &mut Core, flight: &Flight, told: &Told<'_>, now: Now) {
+    came(core, flight, told.outcome, now);
     if let Some(code) = told.exception {
         core.metrics.device_exception(code);
     }
     if let Some(repair) = told.repaired {
         core.metrics.repaired(repair);
-    }
-    if core.silent.answered(flight.unit) {
-        core.trail_unit(flight.unit, "answers again");
     }
     learn(core, flight, told, now);
     match &flight.what {
@@ -241,18 +282,7 @@ fn dropped(core: &mut Core, reason: Reason) {
         _ => ResponseOutcome::Malformed,
     });
     core.metrics.denial(reason, core.mode());
-    // A device that only talks must not fill the journal, which all conduits share.
-    if core.limits.alarm().is_err() {
-        core.unalarmed += 1;
-        return;
-    }
-    match std::mem::take(&mut core.unalarmed) {
-        0 => core.trail_alarm(None, Some(reason), "a message of the device was dropped"),
-        more => {
-            let note = format!("a message of the device was dropped; {more} before it were only counted");
-            core.trail_alarm(None, Some(reason), &note);
-        }
-    }
+    core.trail_device(None, reason, "a message of the device was dropped");
 }
 
 /// Messages in a row that answer nothing: a slow device whose answers all come late sends a few, one that only talks

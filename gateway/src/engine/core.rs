@@ -9,7 +9,7 @@ use std::{
 use sluicegate_config::plan::{Conduit, ConduitId, Site};
 use sluicegate_proto::{
     deed::ReadFirst,
-    half::Ticket,
+    half::{Signal, Ticket, Ties},
     policy::{Budgets, Denied, Held, Known, PolicySet, Verdict},
     protocol::Message,
     time::{Mono, Now},
@@ -58,6 +58,8 @@ pub(super) struct Core {
     pub(super) silent: Silent,
     pub(super) wakes: Vec<Wake>,
     pub(super) draining: bool,
+    /// Each session and its device connection live and die together.
+    pub(super) bound: bool,
     /// Sessions with queued messages, by the link that they wait for.
     pub(super) waiting: BTreeSet<(LinkKey, SessionKey)>,
     /// Links with something new to dispatch.
@@ -68,6 +70,12 @@ pub(super) struct Core {
     pub(super) freed: bool,
     /// Sessions that have room again for a message that waits unread.
     pub(super) relieved: Vec<SessionKey>,
+    /// Words for device halves, in the order in which they were said.
+    pub(super) signals: Vec<(LinkKey, Signal)>,
+    /// Links whose session has ended, and that live and die with it.
+    pub(super) orphans: Vec<LinkKey>,
+    /// Sessions that took no more of what their devices said.
+    pub(super) choked: BTreeSet<SessionKey>,
     /// The time of this wake-up.
     pub(super) now: Now,
     /// The deadline that the driver was told last.
@@ -94,11 +102,15 @@ impl Core {
             sessions: BTreeMap::new(),
             wakes: Vec::new(),
             draining: false,
+            bound: conduit.protocol.ties() == Ties::Bound,
             waiting: BTreeSet::new(),
             ready: BTreeSet::new(),
             blocked: Cell::new(false),
             freed: false,
             relieved: Vec::new(),
+            signals: Vec::new(),
+            orphans: Vec::new(),
+            choked: BTreeSet::new(),
             now: Now::default(),
             written: Written::default(),
             silent: Silent::default(),
@@ -142,7 +154,8 @@ impl Core {
         if ranges.is_empty() || !conduit.protocol.is_broadcast(&conduit.settings, message.unit()) {
             return ranges;
         }
-        let units = conduit.settings.ints("units").iter().filter_map(|unit| u32::try_from(*unit).ok());
+        let units = conduit.settings.ints(conduit.protocol.grammar().units_key);
+        let units = units.iter().filter_map(|unit| u32::try_from(*unit).ok());
         units.flat_map(|unit| ranges.iter().map(move |range| ReadFirst { unit, ..*range })).collect()
     }
 
@@ -237,11 +250,16 @@ impl Core {
         }
         session.ended = Some(cause);
         session.guard = None;
+        session.has_floor = false;
         session.spill = Vec::new();
         session.slowed.clear();
         session.active = now.mono;
         let queue = std::mem::take(&mut session.queue);
         self.waiting.remove(&(session.link, key));
+        self.choked.remove(&key);
+        if self.bound {
+            self.orphans.push(session.link);
+        }
         for job in queue {
             self.discard(job);
         }

@@ -100,7 +100,7 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
         return core.put_back(session, job);
     }
     // A stop is tried all the same, and monitor mode answers nothing of its own.
-    let held_off = core.mode() == Mode::Enforce && !job.charges.always;
+    let held_off = core.mode() == Mode::Enforce && !job.charges.always && !core.bound;
     if held_off && !core.silent.may_ask(message.unit(), now.mono) {
         return core.refuse_job(session, job, &denied_as(Reason::RequestTimeout, job_kind), now);
     }
@@ -284,8 +284,9 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     if session.ended.is_some() {
         return;
     }
-    let late = session.frame_deadline(&core.place.site.conduits[core.place.conduit.index()]);
-    if late.is_some_and(|due| due <= now.mono)
+    let conduit = &core.place.site.conduits[core.place.conduit.index()];
+    let due = [session.frame_deadline(conduit), session.timer(conduit)].into_iter().flatten().min();
+    if due.is_some_and(|due| due <= now.mono)
         && let Some(cause) = session.half.tick(now, &mut session.out)
     {
         if cause == Cause::FrameTimeout {

@@ -19,6 +19,7 @@ use super::{
     kind::Kind,
     pace,
     session::{Job, LONGEST_DELAY, Session},
+    tie,
 };
 use crate::observe::{journal::Slot, metrics::Limit};
 
@@ -90,6 +91,12 @@ fn messages(core: &mut Core, key: SessionKey, input: &[u8], now: Now) -> (usize,
                 session.active = now.mono;
                 used += n;
                 core.wake(Wake::Session(key));
+            }
+            Step::Signal { used: n, signal } => {
+                session.active = now.mono;
+                used += n;
+                core.wake(Wake::Session(key));
+                tie::from_peer(core, key, signal, now);
             }
             // What came whole before it has its turn first, as it would have had in a segment of its own (GEN-01).
             Step::End { .. } if core.ready.contains(&session.link) && !session.queue.is_empty() => {

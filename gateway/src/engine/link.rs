@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
     deed::ReadFirst,
-    half::{DeviceOptions, Ids, Ticket},
+    half::{DeviceOptions, Ids, Signal, Ticket, Ties},
     out::Out,
     protocol::DeviceHalf,
-    time::Mono,
+    time::{Mono, Now},
 };
 
 use super::{LinkWant, SessionKey, core::Core, written::Stamp};
@@ -18,6 +18,10 @@ use crate::permit::Peer;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) state: State,
+    /// Whose it is, where the session and it live and die together.
+    pub(super) owner: Option<SessionKey>,
+    /// Words of its peers' halves that wait for the connection.
+    pub(super) signals: Vec<Signal>,
     pub(super) half: DeviceHalf,
     pub(super) spill: Vec<u8>,
     pub(super) out: Out,
@@ -95,6 +99,8 @@ impl Link {
     pub(super) fn new(core: &Core) -> Self {
         Self {
             state: State::Rest,
+            owner: None,
+            signals: Vec::new(),
             half: device_half(core.conduit()),
             spill: Vec::new(),
             out: Out::new(OUT_LIMIT),
@@ -120,15 +126,18 @@ impl Link {
     }
 
     /// A fresh connection knows nothing of the last one's ids.
-    pub(super) fn up(&mut self, core: &Core, now: Mono) {
+    pub(super) fn up(&mut self, core: &Core, now: Now) {
         if self.state == State::Dialling {
             self.state = State::Up;
             self.half = device_half(core.conduit());
             self.strays = 0;
             self.spill = Vec::new();
             self.out.clear();
-            self.active = now;
+            self.active = now.mono;
             self.answered = false;
+            for signal in std::mem::take(&mut self.signals) {
+                self.half.signal(signal, now, &mut self.out);
+            }
         }
     }
 
@@ -149,8 +158,22 @@ impl Link {
         if self.state != State::Up {
             return None;
         }
-        let idle = self.flying.is_empty().then(|| self.active.after(conduit.upstream_idle));
-        [idle, self.half.deadline()].into_iter().flatten().min()
+        [self.idle_at(conduit), self.half.deadline()].into_iter().flatten().min()
+    }
+
+    /// When it has stood unused for long enough. One that is bound to its session stands as long as that does.
+    pub(super) fn idle_at(&self, conduit: &Conduit) -> Option<Mono> {
+        let idle = self.flying.is_empty() && conduit.protocol.ties() == Ties::Loose;
+        idle.then(|| self.active.after(conduit.upstream_idle))
+    }
+
+    /// A word for its half: now, or once the connection stands. Of words of one kind the last one counts.
+    pub(super) fn signal(&mut self, signal: Signal, now: Now) {
+        if self.state == State::Up {
+            return self.half.signal(signal, now, &mut self.out);
+        }
+        self.signals.retain(|one| one.kind != signal.kind);
+        self.signals.push(signal);
     }
 
     pub(super) fn check_invariants(&self) {

@@ -52,6 +52,8 @@ pub(super) struct Session {
     pub(super) hushed: Option<Mono>,
     /// A message waits unread for one of this many ordinary slots.
     pub(super) held_back: Option<usize>,
+    /// It is the one that speaks with the device, where only one should.
+    pub(super) has_floor: bool,
     /// Taken out of the gauge when the session ends.
     pub(super) guard: Option<SessionGuard>,
 }
@@ -104,6 +106,7 @@ pub(crate) fn peer_options(conduit: &Conduit) -> PeerOptions {
         settings: conduit.settings.clone(),
         pending: usize::from(conduit.pending),
         frame_timeout: conduit.timeouts.frame,
+        idle_timeout: conduit.timeouts.idle,
         roles_by_certificate: conduit.roles_by_certificate,
         ids: Ids::Own,
     }
@@ -130,6 +133,7 @@ impl Session {
             resumed: now,
             hushed: None,
             held_back: None,
+            has_floor: false,
             guard: Some(core.metrics.session_opened()),
         }
     }
@@ -187,6 +191,18 @@ impl Session {
         Some(due.max(self.resumed.after(conduit.timeouts.frame)))
     }
 
+    /// When the half wants to be asked what it has to say of its own. Not while we do not read: what it may be waiting
+    /// for lies unread.
+    pub(super) fn timer(&self, conduit: &Conduit) -> Option<Mono> {
+        let due = self.half.timer().filter(|_| self.paused.is_none())?;
+        Some(if due < self.resumed { self.resumed.after(conduit.timeouts.frame) } else { due })
+    }
+
+    /// Whether one more message that nobody asked for finds room. One that has ended takes any: they go nowhere.
+    pub(super) fn takes_reports(&self) -> bool {
+        self.ended.is_some() || (self.half.takes_reports() && self.out.room() > 2 * ANSWER_ROOM)
+    }
+
     pub(super) fn deadline(&self, conduit: &Conduit) -> Option<Mono> {
         if self.ended.is_some() {
             return None;
@@ -196,7 +212,7 @@ impl Session {
         let queue = waiting.min().map(|since| since.after(conduit.timeouts.queue));
         let delay = self.queue.iter().filter_map(|job| job.not_before).min();
         let slowed = self.slowed.front().map(|(due, ..)| *due);
-        let frame = self.frame_deadline(conduit);
-        [idle, queue, delay, slowed, self.paused, self.closing_by, frame].into_iter().flatten().min()
+        let (frame, timer) = (self.frame_deadline(conduit), self.timer(conduit));
+        [idle, queue, delay, slowed, self.paused, self.closing_by, frame, timer].into_iter().flatten().min()
     }
 }

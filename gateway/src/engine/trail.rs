@@ -101,6 +101,22 @@ impl Core {
         self.write(record);
     }
 
+    /// News of what the device says. One that only talks must not fill the journal, which all conduits share. Whether it
+    /// was written down.
+    pub(super) fn trail_device(&mut self, key: Option<SessionKey>, reason: Reason, what: &str) -> bool {
+        if self.limits.alarm().is_err() {
+            self.unalarmed += 1;
+            return false;
+        }
+        match std::mem::take(&mut self.unalarmed) {
+            0 => self.trail_alarm(key, Some(reason), what),
+            more => {
+                self.trail_alarm(key, Some(reason), &format!("{what}; {more} before it were only counted"));
+            }
+        }
+        true
+    }
+
     /// News of a unit behind the conduit. One that comes and goes must not fill the journal.
     pub(super) fn trail_unit(&mut self, unit: u32, what: &str) {
         if self.limits.alarm().is_ok() {

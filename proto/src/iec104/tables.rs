@@ -14,6 +14,8 @@ use crate::{
 pub static GRAMMAR: Grammar = Grammar {
     unit_word: "ca",
     unit_max: 65_535,
+    units_key: "cas",
+    reserved_units: None,
     index_word: Some("ioa"),
     qualifier_word: Some("qualifier"),
     selects: SELECTS,

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     deed::ReadFirst,
     describe::Each,
-    half::{DeviceOptions, DeviceStep, DeviceTick, Ids, Input, Outcome, Sent, Ticket, Told},
+    half::{DeviceOptions, DeviceStep, DeviceTick, Ids, Input, Outcome, Sent, Signal, Ticket, Told},
     keys::Setting,
     out::Out,
     protocol::Answer,
@@ -191,6 +191,12 @@ impl Device {
             },
         }
     }
+
+    /// Its halves have nothing to say to each other.
+    pub(crate) fn signal(&mut self, _signal: Signal, _now: Now, _to_device: &mut Out) {}
+
+    /// No Modbus device speaks unasked.
+    pub(crate) fn unreported(&mut self, _id: u32, _now: Now, _to_device: &mut Out) {}
 
     pub(crate) fn has_room(&self) -> bool {
         !self.stale && self.entries.len() < self.pending
@@ -371,6 +377,7 @@ fn says(framing: &str, bytes: &[u8]) {
                 used
             }
             DeviceStep::Dropped { used, .. } | DeviceStep::Own { used } => used,
+            DeviceStep::Unasked { .. } | DeviceStep::Signal { .. } => panic!("no Modbus device speaks unasked"),
         };
         rest = rest.get(used..).unwrap_or_default();
         device.check_invariants();

@@ -4,6 +4,7 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use super::{refusal::ILLEGAL_ADDRESS, tables::FUNCTION};
 use crate::{
+    half::{Rivals, Ties},
     keys::{KeyFault, KeyPlace, KeySpec, Kind, Setting, Settings},
     policy::Plan,
     sentence::Sentence,
@@ -75,6 +76,14 @@ const fn key(key: &'static str, kind: Kind, doc: &'static str) -> KeySpec {
 
 const fn with(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> KeySpec {
     KeySpec { default: Some(default), ..key(name, kind, doc) }
+}
+
+/// A message needs a connection while it is on its way.
+pub const TIES: Ties = Ties::Loose;
+
+/// A device takes what comes, from whom it comes.
+pub const fn rivals(_settings: &Settings) -> Rivals {
+    Rivals::Welcome
 }
 
 /// How a side frames its messages.

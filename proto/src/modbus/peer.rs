@@ -17,7 +17,7 @@ use super::{
     request::{Request, RequestFault},
 };
 use crate::{
-    half::{Asked, Body, Ids, Input, PeerOptions, Step, Ticket, Told},
+    half::{Asked, Body, Ids, Input, PeerOptions, Signal, Step, Ticket, Told, Unasked},
     keys::Setting,
     out::{Full, Out},
     policy::Denied,
@@ -175,6 +175,25 @@ impl Peer {
     /// Modbus has no word for a device that came or went.
     pub(crate) fn device_is(&mut self, _up: bool, _to_peer: &mut Out) {}
 
+    /// Its halves have nothing to say to each other.
+    pub(crate) fn signal(&mut self, _signal: Signal, _now: Now, _to_peer: &mut Out) -> Result<(), Full> {
+        Ok(())
+    }
+
+    /// No Modbus device speaks unasked.
+    pub(crate) fn report(&mut self, _unasked: &Unasked<'_>, _now: Now, _to_peer: &mut Out) -> Result<(), Full> {
+        Ok(())
+    }
+
+    pub(crate) const fn takes_reports(&self) -> bool {
+        true
+    }
+
+    /// Nothing leaves that was not asked for.
+    pub(crate) const fn timer(&self) -> Option<Mono> {
+        None
+    }
+
     /// One slot more than `pending`: it is reserved for a message that every rule on it marks `always`.
     pub(crate) fn has_room(&self) -> bool {
         self.slots.len() <= self.pending
@@ -326,7 +345,7 @@ fn messages(framing: &str, bytes: &[u8], piece: usize) -> (usize, Option<(Cause,
                     out.clear();
                 }
                 Step::Wait => break,
-                Step::Own { used } => start = start.saturating_add(used),
+                Step::Own { used } | Step::Signal { used, .. } => start = start.saturating_add(used),
                 Step::End { cause, reason } => return (count, Some((cause, reason))),
             }
         }

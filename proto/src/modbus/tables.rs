@@ -38,10 +38,18 @@ pub(super) const SERVER_ID: ObjectId = ObjectId(12);
 /// Messaging on TCP/IP 3.1.3: the port that is registered. 802, of the security profile, carries TLS.
 pub const PORTS: &[u16] = &[502];
 
-/// The words of Modbus (language.md section 2).
+/// The words of Modbus (language.md section 2). 255 is what a device's own address is called over TCP; what else is
+/// above 247 is reserved (Modbus over serial line, 2.2).
 pub static GRAMMAR: Grammar = Grammar {
     unit_word: "unit",
     unit_max: 255,
+    units_key: "units",
+    reserved_units: Some((
+        248,
+        254,
+        "Modbus reserves 248 to 254",
+        "units of a serial line are 1 to 247; a device by itself is 255 or 1",
+    )),
     index_word: None,
     qualifier_word: None,
     selects: &[],

@@ -228,7 +228,7 @@ fn ask(bytes: &[u8], cuts: &[usize]) -> Vec<String> {
                     start += asked.used;
                 }
                 Step::Wait => break,
-                Step::Own { used } => start += used,
+                Step::Own { used } | Step::Signal { used, .. } => start += used,
                 Step::End { reason, .. } => {
                     told.push(format!("ends {}", reason.expect("a reason")));
                     wants = None;
@@ -269,7 +269,8 @@ fn tell(bytes: &[u8], cuts: &[usize]) -> Vec<String> {
                     told.push(format!("dropped {reason}{ticket}"));
                     start += used;
                 }
-                DeviceStep::Own { used } => start += used,
+                DeviceStep::Own { used } | DeviceStep::Signal { used, .. } => start += used,
+                DeviceStep::Unasked { .. } => panic!("no Modbus device speaks unasked"),
                 DeviceStep::End { reason, .. } => {
                     told.push(format!("ends {}", reason.expect("a reason")));
                     wants = None;

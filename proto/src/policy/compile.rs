@@ -22,6 +22,8 @@ pub(crate) struct Compiled {
     pub(super) ready: Vec<Ready>,
     /// Which functions any allow rule of anyone admits.
     pub(super) admitted: BTreeMap<Topic, Codes>,
+    /// Whether any allow rule speaks of what devices report; where none does, they may report all of it.
+    pub(super) reports_ruled: bool,
     /// The functions that a rule must name.
     pub(super) named_only: Vec<(Class, ObjectId, u16)>,
     /// `units`; absent where the protocol's table has no such list.
@@ -144,7 +146,7 @@ pub(super) fn compile(plan: &Plan) -> Result<PolicySet, Vec<Fault>> {
 pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, Vec<Fault>> {
     let named_only: Vec<_> =
         grammar.functions.iter().filter(|one| one.named_only).map(|one| (one.class, one.object, one.code)).collect();
-    let units = plan.settings.get("units").map(|_| numbers(plan.settings.ints("units")));
+    let units = plan.settings.get(grammar.units_key).map(|_| numbers(plan.settings.ints(grammar.units_key)));
     let functions = plan.settings.get("functions").map(|_| numbers(plan.settings.ints("functions")));
     let mut buckets = Buckets::new(plan);
     let mut faults = Vec::new();
@@ -164,6 +166,7 @@ pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, 
         admitted: admitted(&ready),
         watched: Ranges::new(ready.iter().flat_map(Ready::asks_about)),
         named: Ranges::new(ready.iter().filter(|rule| rule.allow).flat_map(Ready::names)),
+        reports_ruled: ready.iter().any(|rule| rule.allow && rule.topic.0 == Class::Report),
         ready,
         named_only,
         units,

@@ -124,6 +124,11 @@ pub(super) fn judge_deed(view: &ViewInner, deed: &Deed<'_>, known: &Known<'_>, n
     if !policy.serves_unit(deed.unit) {
         return deny(Stage::Unit, None);
     }
+    // A device that may be spoken to may speak, unless the operator says what of (language.md section 2).
+    if deed.class == Class::Report && !policy.reports_ruled {
+        let touch = deny::touch(view, deed, now);
+        return touch.map_or_else(|| Outcome::Allow(Charges::default()), |touch| Outcome::Deny(touch.into()));
+    }
     let anyone = policy.admitted.get(&topic).is_some_and(|codes| codes.admits(deed.function, must_be_named));
     if !anyone || !policy.serves_function(deed.function) {
         return deny(Stage::Function, None);

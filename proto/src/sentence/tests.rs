@@ -26,6 +26,8 @@ const DEVICE_ID: ObjectId = ObjectId(5);
 
 pub(super) static GRAMMAR: Grammar = Grammar {
     unit_word: "unit",
+    units_key: "units",
+    reserved_units: None,
     unit_max: 255,
     index_word: None,
     qualifier_word: None,

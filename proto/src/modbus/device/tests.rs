@@ -232,7 +232,8 @@ fn come_to(device: &mut Device, bytes: &[u8]) -> std::string::String {
         DeviceStep::Need { .. } => std::string::String::from("need"),
         DeviceStep::Told { told, .. } => std::format!("told {}", told.ticket.0),
         DeviceStep::Dropped { reason, spoiled, .. } => std::format!("{reason} {spoiled:?}"),
-        DeviceStep::Own { .. } => std::string::String::from("own"),
+        DeviceStep::Own { .. } | DeviceStep::Signal { .. } => std::string::String::from("own"),
+        DeviceStep::Unasked { .. } => std::string::String::from("unasked"),
         DeviceStep::End { reason, .. } => std::format!("ends {reason:?}"),
     };
     device.check_invariants();

@@ -1,0 +1,117 @@
+//! What becomes of what the device says unasked?
+//!
+//! An event or data that was asked for is judged like everything else, by the view of the session that would hear it. A
+//! confirmation belongs to what was allowed, and is not judged a second time.
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use sluicegate_proto::{
+    half::{Place, Ticket, Unasked},
+    policy::{Charges, Denied, Verdict},
+    time::Now,
+    vocab::{Cause, Mode, Reason, VerdictWord},
+};
+
+use super::{
+    SessionKey, answer,
+    core::Core,
+    kind::Kind,
+    link::{Flight, Flown},
+};
+
+/// Whether the session takes no more now: its device is not read until it does.
+pub(super) fn is_choked(core: &mut Core, owner: Option<SessionKey>) -> bool {
+    let Some(key) = owner else { return false };
+    let choked = core.sessions.get(&key).is_some_and(|session| !session.takes_reports());
+    if choked {
+        core.choked.insert(key);
+    }
+    choked
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It goes to the peer.
+    Yes,
+    /// The policy refuses it: the device's half settles it, for nobody else will.
+    Refused,
+    /// There is no peer any more. It stays the device's: an event that is settled is gone for good.
+    Nobody,
+}
+
+pub(super) fn unasked(
+    core: &mut Core,
+    owner: Option<SessionKey>,
+    flying: &mut BTreeMap<Ticket, Flight>,
+    unasked: &Unasked<'_>,
+    now: Now,
+) -> Heard {
+    let mut owner = owner;
+    if let Place::Settles(ticket, outcome) = unasked.place
+        && let Some(flight) = flying.remove(&ticket)
+    {
+        answer::came(core, &flight, outcome, now);
+        core.release(ticket);
+        if let Flown::Peer(key) = flight.what {
+            owner = Some(key);
+        }
+    }
+    let alive = |key: &SessionKey| core.sessions.get(key).is_some_and(|session| session.ended.is_none());
+    let Some(key) = owner.filter(alive) else { return Heard::Nobody };
+    if unasked.place == Place::Report && judged(core, key, unasked, now).is_break() {
+        return Heard::Refused;
+    }
+    if let Some(odd) = unasked.odd {
+        core.trail_device(Some(key), Reason::Malformed, odd);
+    }
+    deliver(core, key, unasked, now);
+    Heard::Yes
+}
+
+/// The verdict on a report. `Break`: refused, counted, and told at a pace that fills no journal.
+fn judged(core: &mut Core, key: SessionKey, unasked: &Unasked<'_>, now: Now) -> ControlFlow<()> {
+    let Some(session) = core.sessions.get(&key) else { return ControlFlow::Break(()) };
+    let kind = Kind::of(&unasked.message);
+    let (charges, denied) = match core.judge(&session.permit, &unasked.message, &[], now) {
+        Verdict::Allow(charges) => (charges, None),
+        // The device is not asked whether it may speak.
+        Verdict::Ask(_) => (Charges::default(), Some(Denied::because(Reason::ConditionNotMet))),
+        Verdict::Deny(denied) => (Charges::default(), Some(denied)),
+    };
+    for rule in charges.rules.iter() {
+        core.metrics.rule_hit(*rule);
+    }
+    let Some(denied) = denied else {
+        core.count(kind, VerdictWord::Allowed);
+        return ControlFlow::Continue(());
+    };
+    let refused = core.mode() == Mode::Enforce || denied.by_deny_rule;
+    if refused {
+        core.count_denied(&denied, kind);
+    } else {
+        core.metrics.denial(denied.reason, core.mode());
+        core.count(kind, VerdictWord::WouldDeny);
+    }
+    if core.trail_device(Some(key), denied.reason, "the policy refuses what the device reports") {
+        let (message, frame) = (Some(unasked.message.store()), Some(unasked.frame.into()));
+        if refused {
+            core.trail_denied(key, &denied, message, frame);
+        } else {
+            core.trail_would_deny(key, &denied, message, frame);
+        }
+    }
+    if refused { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn deliver(core: &mut Core, key: SessionKey, unasked: &Unasked<'_>, now: Now) {
+    let Some(session) = core.sessions.get_mut(&key) else { return };
+    session.active = now.mono;
+    let full = session.half.report(unasked, now, &mut session.out).is_err();
+    core.news(key);
+    if full {
+        core.end(key, Cause::InternalError, now);
+    } else {
+        core.settle(key, now);
+    }
+}
