@@ -35,4 +35,4 @@ pub use checks::{Check, CheckSpec, Fate};
 pub use refusal::answer;
 pub use request::Request;
 pub use response::Response;
-pub use tables::{GRAMMAR, PRESETS};
+pub use tables::{GRAMMAR, PORTS, PRESETS};

@@ -1,7 +1,7 @@
 //! Which fields do `decode` and `replay` show of an ASDU? (language.md section 7)
 
 use super::{
-    asdu::{Asdu, Object},
+    asdu::{Asdu, Direction, Object},
     content::{Content, Value},
     request::Request,
     response::Response,
@@ -23,6 +23,17 @@ impl Response<'_> {
         Request::new(self.asdu).describe(each);
     }
 }
+
+/// An APDU of a station that nothing was seen to ask for: it speaks for itself.
+pub(super) fn alone(frame: &[u8], each: Each<'_>) -> bool {
+    let Some((_, asdu)) = frame.split_at_checked(APCI) else { return false };
+    let Ok(asdu) = Asdu::read(asdu, Direction::Monitor) else { return false };
+    Request::new(asdu).describe(each);
+    true
+}
+
+/// Start, length and four octets of control field.
+const APCI: usize = 6;
 
 const fn has_states(kind: Kind) -> bool {
     matches!(kind, Kind::Double | Kind::DoubleCommand | Kind::StepCommand)

@@ -10,6 +10,9 @@ use crate::{
     vocab::Class,
 };
 
+/// IEC 60870-5-104 7.1: the port that is registered. 19998, of the security profile, carries TLS.
+pub const PORTS: &[u16] = &[2404];
+
 /// The words of IEC 60870-5-104 (language.md section 2).
 pub static GRAMMAR: Grammar = Grammar {
     unit_word: "ca",
