@@ -3,7 +3,7 @@
 //! A client that gathers its points into few requests reads the points between them too, and is refused. `check` tells
 //! where that can happen.
 
-use sluicegate_proto::{deed::ObjectId, protocol::Protocol, sentence::Element, vocab::Class};
+use sluicegate_proto::{deed::ObjectId, vocab::Class};
 
 use crate::{
     build::can_come,
@@ -47,8 +47,9 @@ pub fn read_gaps(site: &Site) -> Vec<ReadGap> {
 
 fn gaps_of(conduit: &Conduit, identity: &Identity) -> Vec<ReadGap> {
     let mut gaps = Vec::new();
-    for (object, id) in conduit.protocol.grammar().objects.iter().zip(0..) {
-        let Some(longest) = longest_read(conduit.protocol, object.element) else { continue };
+    let grammar = conduit.protocol.grammar();
+    for (object, id) in grammar.objects.iter().zip(0..) {
+        let Some(longest) = (grammar.longest_read)(object.element) else { continue };
         for pair in blocks(conduit, identity, ObjectId(id)).windows(2) {
             let [(_, end), (start, _)] = pair else { continue };
             // One request from the block before to the block after, both touched.
@@ -64,15 +65,6 @@ fn gaps_of(conduit: &Conduit, identity: &Identity) -> Vec<ReadGap> {
         }
     }
     gaps
-}
-
-/// Modbus application protocol, 6.1 to 6.4: 2000 bits or 125 registers at once.
-fn longest_read(protocol: Protocol, element: Element) -> Option<u32> {
-    match (protocol, element) {
-        (Protocol::Modbus, Element::Bit) => Some(2000),
-        (Protocol::Modbus, Element::Register) => Some(125),
-        (Protocol::Modbus, Element::None | Element::Number(_) | Element::Switch { .. }) => None,
-    }
 }
 
 /// What may be read, in order, blocks that touch made one. Nothing where all may be.

@@ -1,6 +1,10 @@
 //! IEC 60870-5-104: what may its bytes be, what would they do, and who speaks it?
 //!
 //! ```text
+//! apci       where an APDU ends; window: sequence numbers, k, w, t1, t2, t3
+//! peer       the station's role: STARTDT, slots, refusals; device: the centre's role: what may be acknowledged
+//! pair       which confirmation belongs to which command; select: what was selected; word: what the halves say
+//! keys       the keys of its config table, and what follows from them
 //! checks     every conformance check: its id, its clause, what follows from it
 //! types      every type of ASDU: its name, its size, its direction
 //! cause      which causes of transmission a type carries in each direction
@@ -16,7 +20,9 @@
 //! Sources: IEC 60870-5-101:2003 clause 7 (ASDUs), IEC 60870-5-104:2006 (APCI, types 58-64 and 107),
 //! IEC TS 60870-5-7 (type 41). Profile: cause 2 octets, common address 2, information object address 3.
 
+mod apci;
 mod asdu;
+mod build;
 mod cause;
 mod checks;
 mod clock;
@@ -24,15 +30,26 @@ mod clock;
 mod conformance;
 mod content;
 mod describe;
+mod device;
+mod keys;
+mod pair;
+mod peer;
 mod refusal;
 mod request;
 mod response;
+mod select;
 mod tables;
 mod types;
+mod window;
+mod word;
 
 pub use asdu::{Asdu, AsduFault, Direction, Object, Objects, Sheet, fuzz_asdu, mirror};
+pub use build::build;
 pub use checks::{Check, CheckSpec, Fate};
-pub use refusal::answer;
+pub use device::Device;
+pub use keys::{KEYS, TIES, check, is_broadcast, rivals};
+pub use peer::Peer;
+pub use refusal::{ANSWER_WORD, answer, answer_says};
 pub use request::Request;
 pub use response::Response;
 pub use tables::{GRAMMAR, PORTS, PRESETS};

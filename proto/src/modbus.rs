@@ -36,7 +36,7 @@ pub use build::build;
 pub use device::{Device, fuzz_device};
 pub use keys::{KEYS, TIES, check, is_broadcast, rivals};
 pub use peer::{Peer, fuzz_peer};
-pub use refusal::answer;
+pub use refusal::{ANSWER_WORD, answer, answer_says};
 pub use request::Request;
 pub use response::Response;
 pub use tables::{GRAMMAR, PORTS, PRESETS};

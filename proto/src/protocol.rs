@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Declares a protocol: its variant, its word in config and metrics, its module. The module brings `GRAMMAR`, `KEYS`,
-/// `PRESETS`, `PORTS`, `TIES`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer`, `check`, `is_broadcast`,
+/// `PRESETS`, `PORTS`, `TIES`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer`, `ANSWER_WORD`, `answer_says`, `check`, `is_broadcast`,
 /// `rivals` and `build`.
 macro_rules! protocols {
     ($($name:ident = $word:literal in $module:ident),+ $(,)?) => {
@@ -40,6 +40,12 @@ macro_rules! protocols {
             /// The error code with which a refusal is answered under these settings; absent: silence, or the session closes.
             pub fn answer(self, denied: &Denied, options: &PeerOptions) -> Option<u8> {
                 match self { $(Self::$name => crate::$module::answer(denied, options)),+ }
+            }
+            /// What the specification calls such an answer, before its code in hex.
+            pub fn answer_word(self) -> &'static str { match self { $(Self::$name => crate::$module::ANSWER_WORD),+ } }
+            /// What the specification calls the answer of this code.
+            pub fn answer_says(self, code: u8) -> &'static str {
+                match self { $(Self::$name => crate::$module::answer_says(code)),+ }
             }
             /// What does not go together in the conduit's own table. `pending`: its `upstream_pending`.
             pub fn check(self, plan: &Plan, pending: u16) -> Vec<KeyFault> {
@@ -86,6 +92,8 @@ macro_rules! protocols {
             }
             /// Its deeds with the protocol's own fields.
             pub fn describe(&self, each: Each<'_>) { match self { $(Self::$name(one) => one.describe(each)),+ } }
+            /// What the device is known to hold, where the message is the device's.
+            pub fn seen(&self, each: &mut dyn FnMut(Seen)) { match self { $(Self::$name(one) => one.seen(each)),+ } }
             /// Its function code.
             pub fn function(&self) -> u16 { match self { $(Self::$name(one) => one.function()),+ } }
             /// Its unit.
@@ -206,7 +214,11 @@ macro_rules! protocols {
             /// # Errors
             /// `too_many_pending` without room; `not_canonical` where what would leave is not what was judged.
             pub fn submit(&mut self, message: &Message<'_>, ticket: Ticket, now: Now, to_device: &mut Out) -> Result<Sent, Reason> {
-                match (self, message) { $((Self::$name(one), Message::$name(message)) => one.submit(message, ticket, now, to_device)),+ }
+                match (self, message) {
+                    $((Self::$name(one), Message::$name(message)) => one.submit(message, ticket, now, to_device),)+
+                    // A conduit speaks one protocol: its halves and its messages are of it.
+                    _ => Err(Reason::InternalError),
+                }
             }
             /// The gateway's own read for `step` and `when`.
             ///
@@ -250,4 +262,5 @@ macro_rules! protocols {
 
 protocols! {
     Modbus = "modbus" in modbus,
+    Iec104 = "iec104" in iec104,
 }

@@ -44,6 +44,8 @@ pub struct Grammar {
     pub units_key: &'static str,
     /// Units that the standard keeps for itself: first, last, what to tell who lists one, and what to write instead.
     pub reserved_units: Option<(u32, u32, &'static str, &'static str)>,
+    /// How many elements of this kind one message can read, where it can read several.
+    pub longest_read: fn(Element) -> Option<u32>,
     /// The objects; an [`ObjectId`] is a place in this table.
     pub objects: &'static [ObjectSpec],
     /// The functions that `via` can name and that a deed of an object can use.

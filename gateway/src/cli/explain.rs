@@ -171,7 +171,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
 
 fn answer_json(answer: &Answer) -> Value {
     match answer {
-        Answer::Exception { code, words } => json!({ "kind": "exception", "code": code, "words": words }),
+        Answer::Exception { code, words, .. } => json!({ "kind": "exception", "code": code, "words": words }),
         Answer::Silence => json!({ "kind": "silence" }),
         Answer::Close => json!({ "kind": "close" }),
         Answer::Device => json!({ "kind": "device" }),

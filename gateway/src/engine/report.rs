@@ -62,6 +62,7 @@ pub(super) fn unasked(
     if unasked.place == Place::Report && judged(core, key, unasked, now).is_break() {
         return Heard::Refused;
     }
+    learn(core, unasked, now);
     if let Some(odd) = unasked.odd {
         core.trail_device(Some(key), Reason::Malformed, odd);
     }
@@ -102,6 +103,16 @@ fn judged(core: &mut Core, key: SessionKey, unasked: &Unasked<'_>, now: Now) -> 
         }
     }
     if refused { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// What the device holds, as it says itself. What somebody writes now is known when that is settled.
+fn learn(core: &mut Core, unasked: &Unasked<'_>, now: Now) {
+    let (held, locks) = (&mut core.held, &core.locks);
+    unasked.message.seen(&mut |seen| {
+        if locks.owner(&seen).is_none() {
+            held.learn(seen, now.mono);
+        }
+    });
 }
 
 fn deliver(core: &mut Core, key: SessionKey, unasked: &Unasked<'_>, now: Now) {

@@ -21,6 +21,23 @@ pub fn answer(denied: &Denied, _options: &PeerOptions) -> Option<u8> {
     code(denied, cause::ACTIVATION)
 }
 
+/// What the standard calls such an answer; the code is its cause of transmission.
+pub const ANSWER_WORD: &str = "negative confirmation, cause";
+
+/// What the standard calls a cause of a negative confirmation (IEC 60870-5-101 7.2.3), which is printed in hex.
+pub const fn answer_says(code: u8) -> &'static str {
+    match code {
+        cause::REQUEST => "5, request",
+        cause::ACTIVATION_CON => "7, activation confirmation",
+        cause::DEACTIVATION_CON => "9, deactivation confirmation",
+        UNKNOWN_TYPE => "44, unknown type identification",
+        45 => "45, unknown cause of transmission",
+        UNKNOWN_CA => "46, unknown common address",
+        UNKNOWN_IOA => "47, unknown information object address",
+        _ => "a cause without a name",
+    }
+}
+
 /// The ASDU that refuses this one. To the global address there is no answer: no station would know that it is meant.
 pub(super) fn refusal(asked: &[u8], denied: &Denied) -> Option<Sheet> {
     let asdu = Asdu::read(asked, Direction::Control).ok()?;

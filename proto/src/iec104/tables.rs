@@ -23,6 +23,7 @@ pub static GRAMMAR: Grammar = Grammar {
     qualifier_word: Some("qualifier"),
     selects: SELECTS,
     twins: TWINS,
+    longest_read: |_| None,
     objects: OBJECTS,
     functions: FUNCTIONS,
     code_class: |_, _| Err("write the type's name, like `C_SC_NA_1`"),

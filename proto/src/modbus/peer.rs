@@ -158,7 +158,7 @@ impl Peer {
         let Some(at) = self.find(told.ticket) else {
             return Ok(());
         };
-        let Answer::Modbus(response) = told.answer;
+        let Answer::Modbus(response) = told.answer else { return Ok(()) };
         let Some(slot) = self.slots.get(at) else {
             return Ok(());
         };

@@ -21,6 +21,25 @@ pub fn answer(denied: &Denied, options: &PeerOptions) -> Option<u8> {
     code(denied, &ways, ways.roles_only.unwrap_or(options.roles_by_certificate))
 }
 
+/// What the specification calls such an answer.
+pub const ANSWER_WORD: &str = "exception";
+
+/// What the specification calls an exception (Modbus application protocol V1.1b3, section 7).
+pub const fn answer_says(code: u8) -> &'static str {
+    match code {
+        0x01 => "illegal function",
+        0x02 => "illegal data address",
+        0x03 => "illegal data value",
+        0x04 => "server device failure",
+        0x05 => "acknowledge",
+        0x06 => "server device busy",
+        0x08 => "memory parity error",
+        0x0A => "gateway path unavailable",
+        0x0B => "gateway target device failed to respond",
+        _ => "an exception without a name",
+    }
+}
+
 /// The same with the settings read. `roles_only`: as the security profile wants it, what the policy refuses is 01.
 pub(super) fn code(denied: &Denied, ways: &Ways, roles_only: bool) -> Option<u8> {
     match usual(denied.reason) {

@@ -10,7 +10,7 @@ use super::{
     tables::{COIL, DISCRETE, HOLDING, INPUT},
 };
 use crate::{
-    deed::ObjectId,
+    deed::{ObjectId, Seen},
     reader::{Misfit, Reader},
     vocab::Reason,
 };
@@ -270,6 +270,9 @@ impl<'b> Request<'b> {
     pub(crate) fn unit(&self) -> u32 {
         u32::from(self.unit)
     }
+
+    /// A peer's message shows nothing of the device.
+    pub(crate) fn seen(&self, _each: &mut dyn FnMut(Seen)) {}
 
     /// Unit and canonical PDU.
     pub(crate) fn store(&self) -> Box<[u8]> {

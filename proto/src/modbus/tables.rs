@@ -54,11 +54,21 @@ pub static GRAMMAR: Grammar = Grammar {
     qualifier_word: None,
     selects: &[],
     twins: &[],
+    longest_read,
     objects: OBJECTS,
     functions: FUNCTIONS,
     code_class,
     risks: RISKS,
 };
+
+/// Modbus application protocol, 6.1 to 6.4: 2000 bits or 125 registers at once.
+const fn longest_read(element: Element) -> Option<u32> {
+    match element {
+        Element::Bit => Some(2000),
+        Element::Register => Some(125),
+        Element::None | Element::Number(_) | Element::Switch { .. } => None,
+    }
+}
 
 /// What `function N` is: a function that is read further stands with its own object, and some codes never come. All that
 /// is opaque is class program: nobody knows what it does.

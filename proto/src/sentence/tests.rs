@@ -28,6 +28,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
     unit_word: "unit",
     units_key: "units",
     reserved_units: None,
+    longest_read: |_| None,
     unit_max: 255,
     index_word: None,
     qualifier_word: None,

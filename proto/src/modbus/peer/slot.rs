@@ -11,7 +11,6 @@ use super::super::{
 use crate::{
     half::{Asked, Body, Ticket},
     policy::Denied,
-    protocol::Message,
     vocab::OnDeny,
 };
 
@@ -50,7 +49,7 @@ impl Slot {
     /// The slot of a message; `None` for what this half never gave out.
     pub(super) fn of(asked: &Asked<'_>, state: State) -> Option<Self> {
         let (unit, function, own) = match asked.body {
-            Body::Message(Message::Modbus(request)) => (request.unit(), request.function(), None),
+            Body::Message(message) => (message.unit(), message.function(), None),
             Body::Illegal { function, unit, answer, .. } => (unit, function, Some(answer)),
         };
         let (id, peer_unit) = apart(asked.id)?;

@@ -1,0 +1,160 @@
+//! What can an operator say about an IEC 104 conduit, and what follows from it?
+
+use alloc::{format, string::String, vec::Vec};
+use core::time::Duration;
+
+use super::asdu::BROADCAST;
+use crate::{
+    half::{Rivals, Ties},
+    keys::{KeyFault, KeyPlace, KeySpec, Kind, Setting, Settings},
+    policy::Plan,
+};
+
+/// The keys of `[conduits.X.iec104]`.
+pub const KEYS: &[KeySpec] = &[
+    KeySpec {
+        required: true,
+        ..key("cas", Kind::Ints(1, 65_535), "The common addresses behind this conduit; 65535 stands for all of them.")
+    },
+    key("originators", Kind::Ints(0, 255), "The originator addresses that a control centre may use; absent: any."),
+    key("functions", Kind::Ints(1, 127), "An outer list of types; what is not on it is refused."),
+    key("allow", Kind::Sentences, "What may pass."),
+    key("deny", Kind::Sentences, "What may never pass; wins over every allow, in every mode."),
+    key(
+        "preset",
+        Kind::Word(&["read-only", "operate", "engineering"]),
+        "A word for literal sentences, printed by `sluicegate presets`.",
+    ),
+    with("k", Kind::Int(1, 32_767), "12", "I frames that may be outstanding, on either side."),
+    with("w", Kind::Int(1, 32_767), "8", "I frames after which an acknowledgement is due, on either side."),
+    with(
+        "t1",
+        Kind::Duration,
+        "\"15s\"",
+        "How long an acknowledgement or an answer may take; then the association ends.",
+    ),
+    with("t2", Kind::Duration, "\"10s\"", "After how long what came is acknowledged at the latest; below `t1`."),
+    with("t3", Kind::Duration, "\"20s\"", "After how much silence the other side is tested."),
+    with(
+        "standby",
+        Kind::Word(&["one-started", "take-over", "any"]),
+        "\"one-started\"",
+        "What becomes of a second session that starts data transfer: it ends, the first one ends, or neither.",
+    ),
+    with(
+        "monitor_strict",
+        Kind::Bool,
+        "false",
+        "Whether a station's ASDU with impossible content is refused whole instead of passed and alarmed.",
+    ),
+    with("select_timeout", Kind::Duration, "\"10s\"", "For how long a confirmed select counts for `select-first`."),
+    with("step_age", Kind::Duration, "\"5s\"", "How old a seen value may be for `step` and `when`."),
+    with(
+        "step_unknown",
+        Kind::Word(&["refuse", "allow"]),
+        "\"refuse\"",
+        "What happens when the station's value cannot be learnt.",
+    ),
+];
+
+const fn key(key: &'static str, kind: Kind, doc: &'static str) -> KeySpec {
+    KeySpec { key, kind, required: false, default: None, doc, served: true }
+}
+
+const fn with(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> KeySpec {
+    KeySpec { default: Some(default), ..key(name, kind, doc) }
+}
+
+/// A session has a station connection of its own: sequence numbers and windows are one conversation.
+pub const TIES: Ties = Ties::Bound;
+
+/// What becomes of a second centre that starts data transfer.
+pub fn rivals(settings: &Settings) -> Rivals {
+    match settings.text("standby") {
+        Some("any") => Rivals::Welcome,
+        Some("take-over") => Rivals::TakeOver,
+        _ => Rivals::Refused,
+    }
+}
+
+/// Whether a message to this common address goes to all of them.
+pub fn is_broadcast(_settings: &Settings, unit: u32) -> bool {
+    unit == u32::from(BROADCAST)
+}
+
+/// What the settings say, read once.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    pub(super) k: u16,
+    pub(super) w: u16,
+    pub(super) t1: Duration,
+    pub(super) t2: Duration,
+    pub(super) t3: Duration,
+    /// Absent: any.
+    pub(super) originators: Option<Vec<u8>>,
+    pub(super) monitor_strict: bool,
+    pub(super) select_timeout: Duration,
+}
+
+impl Ways {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let number = |key, usual| match settings.get(key) {
+            Some(Setting::Int(int)) => u16::try_from(*int).unwrap_or(usual),
+            _ => usual,
+        };
+        let wait = |key, seconds| settings.duration(key).unwrap_or(Duration::from_secs(seconds));
+        let named = settings.get("originators").map(|_| settings.ints("originators"));
+        Self {
+            k: number("k", 12),
+            w: number("w", 8),
+            t1: wait("t1", 15),
+            t2: wait("t2", 10),
+            t3: wait("t3", 20),
+            originators: named.map(|list| list.iter().filter_map(|one| u8::try_from(*one).ok()).collect()),
+            monitor_strict: matches!(settings.get("monitor_strict"), Some(Setting::Bool(true))),
+            select_timeout: wait("select_timeout", 10),
+        }
+    }
+}
+
+/// What does not go together.
+pub fn check(plan: &Plan, _pending: u16) -> Vec<KeyFault> {
+    let ways = Ways::of(&plan.settings);
+    let mut faults = Vec::new();
+    let mut tell = |key, is_warning, message: String, help: &str| {
+        faults.push(KeyFault { place: KeyPlace::Key(key), is_warning, message, help: String::from(help) });
+    };
+    if ways.w > ways.k {
+        let message =
+            format!("w = {} is above k = {}: the other side would wait for an acknowledgement forever", ways.w, ways.k);
+        tell("w", false, message, "write at most two thirds of `k`");
+    } else if u32::from(ways.w).saturating_mul(3) > u32::from(ways.k).saturating_mul(2) {
+        let message = format!("w = {} is above two thirds of k = {}", ways.w, ways.k);
+        tell("w", true, message, "IEC 60870-5-104 9.6 advises at most two thirds of `k`");
+    }
+    for (key, wait) in [("t1", ways.t1), ("t2", ways.t2), ("t3", ways.t3)] {
+        if wait.is_zero() || wait > LONGEST_WAIT {
+            tell(key, false, format!("{key} is out of its range"), "write 1s to 255s; `t3` up to 48h");
+        }
+    }
+    if ways.t2 >= ways.t1 {
+        tell("t2", false, String::from("t2 is not below t1"), "the other side closes after its t1: acknowledge before");
+    }
+    if ways.t3 <= ways.t1 {
+        tell(
+            "t3",
+            true,
+            String::from("t3 is not above t1"),
+            "a test is sent when nothing else is due: write t3 above t1",
+        );
+    }
+    let selects = plan.rules.iter().any(|rule| rule.sentence.select_first);
+    let usual = plan.settings.duration("select_timeout").is_none_or(|wait| wait == Duration::from_secs(10));
+    if !selects && !usual {
+        tell("select_timeout", true, String::from("no rule says `select-first`"), "leave it out, or write the rule");
+    }
+    faults
+}
+
+/// IEC 60870-5-104 9.6: t3 at most 48 hours.
+const LONGEST_WAIT: Duration = Duration::from_secs(48 * 3600);

@@ -1,0 +1,150 @@
+//! Which of a station's ASDUs belongs to which command? (IEC 60870-5-101 6.8 to 6.12)
+//!
+//! ```text
+//! [awaited] -> 7, 9, 44..47, or the data that a read asked for -> settles it -> [past]
+//!           -> request_timeout                                              -> [past]
+//! [past]    -> a late confirmation, 10 (termination)                        -> follows it
+//! ```
+
+use alloc::collections::VecDeque;
+
+use super::{
+    asdu::{Asdu, BROADCAST},
+    cause,
+    checks::{UNKNOWN_IOA, UNKNOWN_TYPE},
+    types::{From, Kind},
+};
+use crate::{
+    half::{Outcome, Place, Ticket},
+    time::Mono,
+};
+
+/// What tells one command from another: the station mirrors all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    type_id: u8,
+    ca: u16,
+    ioa: u32,
+    cause: u8,
+}
+
+/// The commands of one connection that the station has not confirmed, and those that it may still speak of.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    awaited: VecDeque<(Call, Ticket, Mono)>,
+    past: VecDeque<Past>,
+}
+
+/// A command that nobody waits for.
+#[derive(Debug)]
+struct Past {
+    call: Call,
+    /// A station that confirms twice is believed once.
+    confirmed: bool,
+}
+
+/// Commands remembered. What a station says of an older one is dropped: nobody waits for it any more.
+const PAST_MAX: usize = 256;
+
+impl Call {
+    /// Of a command; nothing where no confirmation belongs to it.
+    pub(super) fn of(asdu: &Asdu<'_>) -> Option<Self> {
+        let is_file = matches!(asdu.spec().kind, Kind::File(_) | Kind::Segment);
+        if is_file || asdu.cause() == cause::SPONTANEOUS {
+            return None;
+        }
+        let ioa = asdu.objects().next()?.ioa;
+        Some(Self { type_id: asdu.type_id(), ca: asdu.ca(), ioa, cause: asdu.cause() })
+    }
+
+    /// Whether a station's ASDU speaks of this command, whatever it says of it.
+    fn is_meant(&self, told: &Asdu<'_>) -> bool {
+        let ioa = told.objects().next().map(|object| object.ioa);
+        // Under the global address each station confirms in its own name.
+        let here = self.is_global() || self.ca == told.ca();
+        here && ioa == Some(self.ioa) && (told.type_id() == self.type_id || self.is_answered_by(told))
+    }
+
+    const fn is_global(&self) -> bool {
+        self.ca == BROADCAST
+    }
+
+    /// A read is answered with the point itself.
+    fn is_answered_by(&self, told: &Asdu<'_>) -> bool {
+        self.cause == cause::REQUEST && told.cause() == cause::REQUEST && told.spec().from != From::Centre
+    }
+
+    fn is_confirmed_by(&self, told: &Asdu<'_>) -> bool {
+        self.is_meant(told)
+            && (told.cause() == cause::confirms(self.cause) || matches!(told.cause(), UNKNOWN_TYPE..=UNKNOWN_IOA))
+    }
+
+    fn is_ended_by(&self, told: &Asdu<'_>) -> bool {
+        self.cause == cause::ACTIVATION && told.cause() == cause::ACTIVATION_TERM && self.is_meant(told)
+    }
+}
+
+impl Calls {
+    pub(super) fn sent(&mut self, call: Call, ticket: Ticket, due: Mono) {
+        self.awaited.push_back((call, ticket, due));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.awaited.len()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.awaited.front().map(|(_, _, due)| *due)
+    }
+
+    /// The oldest command, where its time is over. What the station still says of it follows it.
+    pub(super) fn timed_out(&mut self, now: Mono) -> Option<Ticket> {
+        self.deadline().filter(|due| *due <= now)?;
+        let (call, ticket, _) = self.awaited.pop_front()?;
+        self.remember(call, false);
+        Some(ticket)
+    }
+
+    /// The oldest command: nobody waits for it any more.
+    pub(super) fn give_up(&mut self) -> Option<Ticket> {
+        self.awaited.pop_front().map(|(_, ticket, _)| ticket)
+    }
+
+    /// What a station's ASDU has to do with what was sent; nothing where it has nothing to do with it.
+    pub(super) fn place(&mut self, told: &Asdu<'_>) -> Option<Place> {
+        if let Some(at) = self.awaited.iter().position(|(call, ..)| call.is_confirmed_by(told)) {
+            let (call, ticket, _) = self.awaited.remove(at)?;
+            self.remember(call, true);
+            let outcome = if told.is_negative() { Outcome::Exception } else { Outcome::Ok };
+            return Some(Place::Settles(ticket, outcome));
+        }
+        // A station may end what it never confirmed.
+        if self.awaited.iter().any(|(call, ..)| call.is_ended_by(told)) {
+            return Some(Place::Follows);
+        }
+        let fits = |one: &Past| {
+            let confirms = (!one.confirmed || one.call.is_global()) && one.call.is_confirmed_by(told);
+            confirms || one.call.is_ended_by(told)
+        };
+        let at = self.past.iter().rposition(fits)?;
+        let one = self.past.get_mut(at)?;
+        if one.call.is_ended_by(told) && !one.call.is_global() {
+            self.past.remove(at);
+        } else {
+            one.confirmed = true;
+        }
+        Some(Place::Follows)
+    }
+
+    pub(super) fn check_invariants(&self) {
+        assert!(self.past.len() <= PAST_MAX, "more remembered than the bound");
+        assert!(self.awaited.iter().is_sorted_by_key(|(_, _, due)| *due), "deadlines out of order");
+    }
+
+    fn remember(&mut self, call: Call, confirmed: bool) {
+        if self.past.len() >= PAST_MAX {
+            self.past.pop_front();
+        }
+        self.past.push_back(Past { call, confirmed });
+    }
+}

@@ -1,0 +1,428 @@
+//! How do we speak the station's role to a control centre?
+//!
+//! ```text
+//! STARTDT act -> signal -> the station's con -> STARTDT con        STOPDT likewise        TESTFR: answered here
+//! I -> Asked -> accept(ticket) [slot] -> the station's confirmation -> report [slot free]
+//!            -> refuse -> the same ASDU, P/N = 1
+//! report, refuse -> [queue] -> window of k -> centre -> N(R) -> signal: the station may forget so much
+//! ```
+
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use core::time::Duration;
+
+use super::{
+    apci::{self, Frame, Framed, Function, HEADER},
+    asdu::{Asdu, AsduFault, BROADCAST, Direction, mirror},
+    cause,
+    checks::{Check, Fate},
+    keys::Ways,
+    refusal,
+    request::Request,
+    select::Selected,
+    window::Window,
+    word,
+};
+use crate::{
+    half::{Asked, Body, Floor, Ids, Input, Outcome, PeerOptions, Place, Signal, Step, Ticket, Told, Unasked},
+    out::{Full, Out},
+    policy::Denied,
+    protocol::Message,
+    time::{Mono, Now},
+    vocab::{Cause, OnDeny, Reason},
+};
+
+/// The station's role towards one control centre.
+#[derive(Debug)]
+pub struct Peer {
+    ways: Ways,
+    window: Window,
+    state: State,
+    /// One for each command that is not confirmed, oldest first.
+    slots: Vec<Slot>,
+    pending: usize,
+    /// ASDUs that wait for the window, oldest first, each with the station's handle where it is the station's.
+    queue: VecDeque<(Box<[u8]>, Option<u32>)>,
+    /// The handles of what left and is not acknowledged.
+    flying: VecDeque<Option<u32>>,
+    /// The station has stopped; the centre hears of it when it has acknowledged everything.
+    stopped: bool,
+    selected: Selected,
+    frame_timeout: Duration,
+    /// When the first byte of the APDU that is not whole yet was seen.
+    partial: Option<Mono>,
+    observed: bool,
+}
+
+/// How far data transfer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Stopped,
+    /// The centre wants to start; the station has not confirmed.
+    Starting,
+    Started,
+    /// The centre wants to stop; the station has not confirmed, or not everything is acknowledged.
+    Stopping,
+}
+
+/// A command on its way.
+#[derive(Debug)]
+struct Slot {
+    ticket: Ticket,
+    asdu: Box<[u8]>,
+    /// The cause with which an illegal one is refused.
+    answer: Option<u8>,
+}
+
+/// ASDUs that may wait for the window before nothing more is read from the centre: its acknowledgements come with what
+/// it sends, so this is more than a centre in good order needs.
+const QUEUE_MAX: usize = 256;
+
+impl Peer {
+    pub(crate) fn new(options: &PeerOptions) -> Self {
+        let ways = Ways::of(&options.settings);
+        let observed = options.ids == Ids::Observed;
+        let quiet = options.idle_timeout.checked_div(2).unwrap_or(Duration::MAX);
+        Self {
+            window: Window::new(&ways, quiet, observed),
+            selected: Selected::new(ways.select_timeout),
+            ways,
+            state: if observed { State::Started } else { State::Stopped },
+            slots: Vec::new(),
+            pending: options.pending,
+            queue: VecDeque::new(),
+            flying: VecDeque::new(),
+            stopped: false,
+            frame_timeout: options.frame_timeout,
+            partial: None,
+            observed,
+        }
+    }
+
+    pub(crate) fn next<'b>(&mut self, input: Input<'b>, now: Now, to_peer: &mut Out) -> Step<'b> {
+        let bytes = match input {
+            Input::Stream(bytes) => bytes,
+            Input::Datagram(_) => return broken(Reason::UnknownProtocol),
+            Input::Eof if self.partial.is_some() => {
+                return Step::End { cause: Cause::Truncated, reason: Some(Reason::LengthMismatch) };
+            }
+            Input::Eof => return Step::End { cause: Cause::PeerClosed, reason: None },
+        };
+        match apci::first(bytes) {
+            Framed::Need(at_least) => {
+                self.partial = if bytes.is_empty() { None } else { self.partial.or(Some(now.mono)) };
+                Step::Need { at_least }
+            }
+            Framed::Broken(check) => broken(reason(check)),
+            Framed::Whole(frame, says) => {
+                self.partial = None;
+                self.window.hear(now);
+                let step = match says {
+                    Frame::U(function) => self.told(function, to_peer),
+                    Frame::S(receive) => self.acknowledged(receive, frame.len(), to_peer),
+                    Frame::I(send, receive, asdu) => self.asked(frame, (send, receive), asdu, now, to_peer),
+                };
+                step.unwrap_or_else(|check| broken(reason(check)))
+            }
+        }
+    }
+
+    /// An illegal message can take a slot too: its refusal may be due later.
+    pub(crate) fn accept(&mut self, asked: &Asked<'_>, ticket: Ticket) -> Result<(), Reason> {
+        if !self.has_slot() {
+            return Err(Reason::TooManyPending);
+        }
+        let answer = match &asked.body {
+            Body::Message(Message::Iec104(request)) => {
+                self.selected.spend(request);
+                None
+            }
+            Body::Message(_) => return Err(Reason::InternalError),
+            Body::Illegal { answer, .. } => Some(*answer),
+        };
+        self.slots.push(Slot { ticket, asdu: asdu_of(asked.frame).into(), answer });
+        self.take();
+        Ok(())
+    }
+
+    pub(crate) fn refuse(
+        &mut self,
+        asked: &Asked<'_>,
+        denied: &Denied,
+        style: OnDeny,
+        to_peer: &mut Out,
+    ) -> Result<(), Full> {
+        let answer = match asked.body {
+            Body::Message(_) => None,
+            Body::Illegal { answer, .. } => Some(answer),
+        };
+        self.take();
+        self.negative(asdu_of(asked.frame), answer, denied, style, to_peer)
+    }
+
+    pub(crate) fn refuse_ticket(
+        &mut self,
+        ticket: Ticket,
+        denied: &Denied,
+        style: OnDeny,
+        to_peer: &mut Out,
+    ) -> Result<(), Full> {
+        let Some(slot) = self.free(ticket) else { return Ok(()) };
+        // Its fate is unknown, and a late confirmation still comes: nobody says in the meantime that it was refused.
+        if denied.reason == Reason::RequestTimeout {
+            return Ok(());
+        }
+        self.negative(&slot.asdu, slot.answer, denied, style, to_peer)
+    }
+
+    pub(crate) fn unanswered(&mut self, ticket: Ticket, _to_peer: &mut Out) -> Result<(), Full> {
+        self.free(ticket);
+        Ok(())
+    }
+
+    /// No station answers: it confirms, and that is a report.
+    pub(crate) fn deliver(&mut self, told: &Told<'_>, _to_peer: &mut Out) -> Result<(), Full> {
+        self.free(told.ticket);
+        Ok(())
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal, _now: Now, to_peer: &mut Out) -> Result<(), Full> {
+        match (signal.kind, self.state) {
+            (word::STARTED, State::Starting) => {
+                self.state = State::Started;
+                apci::write_u(Function::StartCon, to_peer)
+            }
+            (word::STOPPED, State::Stopping) => {
+                self.stopped = true;
+                self.flush(to_peer)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn report(&mut self, unasked: &Unasked<'_>, now: Now, to_peer: &mut Out) -> Result<(), Full> {
+        if let Place::Settles(ticket, outcome) = unasked.place
+            && let Some(slot) = self.free(ticket)
+            && outcome == Outcome::Ok
+        {
+            self.selected.confirmed(&slot.asdu, now);
+        }
+        self.push(asdu_of(unasked.frame), Some(unasked.id), to_peer)
+    }
+
+    pub(crate) fn takes_reports(&self) -> bool {
+        self.queue.len() < usize::from(self.ways.k)
+    }
+
+    /// The connection's end says it.
+    pub(crate) fn device_is(&mut self, _up: bool, _to_peer: &mut Out) {}
+
+    /// One slot more than `pending`: it is reserved for a message that every rule on it marks `always`.
+    pub(crate) fn has_room(&self) -> bool {
+        self.has_slot() && self.queue.len() < QUEUE_MAX
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        self.partial.map(|since| since.after(self.frame_timeout))
+    }
+
+    pub(crate) fn timer(&self) -> Option<Mono> {
+        self.window.deadline()
+    }
+
+    pub(crate) fn tick(&mut self, now: Now, to_peer: &mut Out) -> Option<Cause> {
+        if self.deadline().is_some_and(|due| due <= now.mono) {
+            return Some(Cause::FrameTimeout);
+        }
+        // A centre that acknowledges nothing and answers no test is not there any more.
+        if self.window.tick(now, to_peer) { None } else { Some(Cause::Idle) }
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        self.window.check_invariants();
+        assert!(self.slots.len() <= self.pending.saturating_add(1), "more slots than the bound");
+        assert!(self.queue.len() <= QUEUE_MAX.saturating_add(2), "more waits than the bound");
+        for (at, slot) in self.slots.iter().enumerate() {
+            let twin = self.slots.iter().skip(at.saturating_add(1)).find(|other| other.ticket == slot.ticket);
+            assert!(twin.is_none(), "two slots with one ticket");
+        }
+    }
+
+    fn has_slot(&self) -> bool {
+        self.slots.len() <= self.pending
+    }
+
+    fn free(&mut self, ticket: Ticket) -> Option<Slot> {
+        let at = self.slots.iter().position(|slot| slot.ticket == ticket)?;
+        Some(self.slots.remove(at))
+    }
+
+    /// An I frame of the centre is used. What it comes to is told by an ASDU, so it is acknowledged whatever that will be.
+    fn take(&mut self) {
+        self.window.take();
+        self.window.settle(1);
+    }
+
+    fn told<'b>(&mut self, function: Function, to_peer: &mut Out) -> Result<Step<'b>, Check> {
+        let own = Ok(Step::Own { used: HEADER });
+        let signal = |kind, floor| Ok(Step::Signal { used: HEADER, signal: Signal { kind, value: 0, floor } });
+        match (function, self.state) {
+            (Function::TestAct, _) => {
+                let _ = apci::write_u(Function::TestCon, to_peer);
+                own
+            }
+            (Function::TestCon, _) => {
+                self.window.answered();
+                own
+            }
+            (Function::StartAct | Function::StopAct | Function::StartCon | Function::StopCon, _) if self.observed => {
+                own
+            }
+            // Said twice, it is answered twice.
+            (Function::StartAct, State::Started) => {
+                let _ = apci::write_u(Function::StartCon, to_peer);
+                own
+            }
+            (Function::StopAct, State::Stopped) => {
+                let _ = apci::write_u(Function::StopCon, to_peer);
+                own
+            }
+            (Function::StartAct, State::Stopped) => {
+                self.state = State::Starting;
+                signal(word::START, Floor::Takes)
+            }
+            (Function::StopAct, State::Starting | State::Started) => {
+                (self.state, self.stopped) = (State::Stopping, false);
+                signal(word::STOP, Floor::Leaves)
+            }
+            (Function::StartAct, State::Starting | State::Stopping) | (Function::StopAct, State::Stopping) => own,
+            (Function::StartCon | Function::StopCon, _) => Err(Check::Role),
+        }
+    }
+
+    fn acknowledged<'b>(&mut self, receive: u16, used: usize, to_peer: &mut Out) -> Result<Step<'b>, Check> {
+        let news = self.heard_of(receive, to_peer)?;
+        Ok(news.map_or(Step::Own { used }, |signal| Step::Signal { used, signal }))
+    }
+
+    /// What the centre has now: a word for the station's half, where that is something of the station's.
+    fn heard_of(&mut self, receive: u16, to_peer: &mut Out) -> Result<Option<Signal>, Check> {
+        let newly = self.window.acknowledged(receive)?;
+        let last = self.flying.drain(..newly.min(self.flying.len())).flatten().last();
+        // What finds no room now leaves with the next acknowledgement.
+        let _ = self.flush(to_peer);
+        Ok(last.map(|value| Signal { kind: word::ACKNOWLEDGED, value, floor: Floor::Silent }))
+    }
+
+    fn asked<'b>(
+        &mut self,
+        frame: &'b [u8],
+        (send, receive): (u16, u16),
+        asdu: &'b [u8],
+        now: Now,
+        to_peer: &mut Out,
+    ) -> Result<Step<'b>, Check> {
+        match self.state {
+            State::Stopped | State::Stopping => return Err(Check::Stopped),
+            // It has said that it wants to start: it is read when the station has.
+            State::Starting => return Ok(Step::Wait),
+            State::Started => {}
+        }
+        self.window.is_next(send)?;
+        if let Some(signal) = self.heard_of(receive, to_peer)? {
+            return Ok(Step::Signal { used: 0, signal });
+        }
+        let body = match Asdu::read(asdu, Direction::Control) {
+            Ok(asdu) if self.is_originator(asdu.originator()) => {
+                let selected = self.selected.holds(&asdu, now);
+                Body::Message(Message::Iec104(Request { asdu, selected }))
+            }
+            Ok(asdu) => Body::Illegal {
+                reason: Reason::IdentityNotAllowed,
+                function: u16::from(asdu.type_id()),
+                unit: u32::from(asdu.ca()),
+                answer: cause::confirms(asdu.cause()),
+            },
+            Err(AsduFault::Illegal { reason, function, unit, answer, .. }) => {
+                Body::Illegal { reason, function, unit, answer }
+            }
+            Err(AsduFault::Severed { reason, .. }) => return Ok(broken(reason)),
+        };
+        Ok(Step::Asked(Asked { used: frame.len(), frame, id: u32::from(send), body, repaired: None }))
+    }
+
+    fn is_originator(&self, originator: u8) -> bool {
+        self.ways.originators.as_ref().is_none_or(|list| list.contains(&originator))
+    }
+
+    fn negative(
+        &mut self,
+        asdu: &[u8],
+        answer: Option<u8>,
+        denied: &Denied,
+        style: OnDeny,
+        to_peer: &mut Out,
+    ) -> Result<(), Full> {
+        if style != OnDeny::Refuse {
+            return Ok(());
+        }
+        let sheet = match answer {
+            Some(cause) if !is_global(asdu) => mirror(asdu, cause, true),
+            Some(_) => None,
+            None => refusal::refusal(asdu, denied),
+        };
+        sheet.map_or(Ok(()), |sheet| self.push(sheet.as_slice(), None, to_peer))
+    }
+
+    /// Sends an ASDU in its turn.
+    fn push(&mut self, asdu: &[u8], handle: Option<u32>, to_peer: &mut Out) -> Result<(), Full> {
+        if self.queue.len() > QUEUE_MAX {
+            return Err(Full);
+        }
+        self.queue.push_back((asdu.into(), handle));
+        self.flush(to_peer)
+    }
+
+    /// What waits and may leave. When nothing is left that the centre has not acknowledged, a stop is confirmed.
+    fn flush(&mut self, to_peer: &mut Out) -> Result<(), Full> {
+        while self.window.has_room()
+            && matches!(self.state, State::Started | State::Stopping)
+            && let Some((asdu, handle)) = self.queue.front()
+        {
+            self.window.send(asdu, to_peer)?;
+            self.flying.push_back(*handle);
+            self.queue.pop_front();
+        }
+        if self.stopped && self.queue.is_empty() && self.window.is_clear() {
+            self.window.acknowledge(to_peer);
+            apci::write_u(Function::StopCon, to_peer)?;
+            (self.stopped, self.state) = (false, State::Stopped);
+        }
+        Ok(())
+    }
+}
+
+/// The ASDU of an I frame.
+fn asdu_of(frame: &[u8]) -> &[u8] {
+    frame.get(HEADER..).unwrap_or_default()
+}
+
+/// Whether no station would know that an answer is meant for it.
+fn is_global(asdu: &[u8]) -> bool {
+    asdu.get(4..6).is_some_and(|ca| ca == BROADCAST.to_le_bytes())
+}
+
+/// Under which reason a broken APDU counts.
+pub(super) const fn reason(check: Check) -> Reason {
+    match check.fate() {
+        Fate::Severed(reason) | Fate::Refused(reason, _) | Fate::Alarmed(reason, _) => reason,
+    }
+}
+
+/// No resynchronisation by searching: what follows broken framing means nothing (GEN-07).
+const fn broken<'b>(reason: Reason) -> Step<'b> {
+    Step::End { cause: Cause::Malformed, reason: Some(reason) }
+}
