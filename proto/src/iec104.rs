@@ -31,6 +31,8 @@ mod conformance;
 mod content;
 mod describe;
 mod device;
+#[cfg(test)]
+mod judged;
 mod keys;
 mod pair;
 mod peer;

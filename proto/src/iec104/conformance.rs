@@ -1,6 +1,6 @@
 //! Does every check of the table catch what it is there for, with the fate that it states?
 
-use std::{format, string::String, vec::Vec};
+use std::{string::String, vec::Vec};
 
 use proptest::prelude::*;
 
@@ -230,7 +230,7 @@ fn what_stands_in_a_header_is_told() {
 fn a_refusal_is_the_same_asdu_under_another_cause() {
     let asked = hex("3a0186 07 0100 e90300 81 0000000001011 8");
     let image = mirror(&asked, cause::confirms(cause::ACTIVATION), true).expect("a header");
-    assert_eq!(image.as_slice(), hex("3a01c7 07 0100 e90300 81 00000000010118"), "{}", format!("{image:?}"));
+    assert_eq!(image.as_slice(), hex("3a01c7 07 0100 e90300 81 00000000010118"));
     assert!(Asdu::read(image.as_slice(), MONITOR).is_ok_and(|asdu| asdu.is_negative() && asdu.anomaly().is_none()));
     assert_eq!(mirror(&asked[..5], 7, true), None);
     assert_eq!(cause::confirms(cause::DEACTIVATION), cause::DEACTIVATION_CON);

@@ -204,6 +204,7 @@ impl TypeSpec {
     }
 
     /// Whether it is the type whose name its object has; the others are its twins.
+    #[cfg(test)]
     pub(super) fn is_head(&self) -> bool {
         TYPES.iter().find(|one| one.object == self.object).is_some_and(|one| one.id == self.id)
     }

@@ -198,7 +198,7 @@ impl Bench<'_> {
         if readable.is_none() {
             fault(found, "`when` asks about a point that cannot be read", None);
         }
-        let format = readable.map_or(Format::U16, |spec| spec.format());
+        let format = readable.map_or(Format::U16, ObjectSpec::format);
         let spans = spans(when.values.iter().copied(), format, found);
         Some(Condition { object: when.object, address: when.address, spans })
     }

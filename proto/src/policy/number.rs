@@ -89,7 +89,10 @@ impl Span {
         let possible = match span {
             Self::Whole(from, to) => from <= to && from <= highest && to >= lowest,
             Self::Real(from, to) => {
-                from.is_finite() && to.is_finite() && from <= to && from <= real_of(highest) && to >= real_of(lowest)
+                // A float reaches beyond any integer.
+                let reaches =
+                    matches!(format, Format::F32 | Format::F64) || (from <= real_of(highest) && to >= real_of(lowest));
+                from.is_finite() && to.is_finite() && from <= to && reaches
             }
         };
         if possible { Ok(span) } else { Err(format!("no {} has such a value", word(format))) }
@@ -138,7 +141,7 @@ pub(super) fn decode(kind: ValueType, register: impl Fn(u32) -> Option<u16>) -> 
     })
 }
 
-/// The lowest and the highest integer of a format (of a float: beyond any register).
+/// The lowest and the highest integer of a format; a float has none.
 const fn bounds(format: Format) -> (i128, i128) {
     match format {
         Format::U16 => (0, 0xFFFF),

@@ -151,15 +151,9 @@ impl Clause {
             | Self::Qualifier
             | Self::As
             | Self::Via
-            | Self::Exactly => false,
-            Self::Step
-            | Self::Whole
-            | Self::SelectFirst
-            | Self::When
-            | Self::Max
-            | Self::Spends
-            | Self::During
-            | Self::Always => true,
+            | Self::Exactly
+            | Self::SelectFirst => false,
+            Self::Step | Self::Whole | Self::When | Self::Max | Self::Spends | Self::During | Self::Always => true,
         }
     }
 
