@@ -42,6 +42,8 @@ mod response;
 mod select;
 mod tables;
 mod types;
+#[cfg(test)]
+mod vectors;
 mod window;
 mod word;
 

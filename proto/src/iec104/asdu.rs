@@ -320,17 +320,16 @@ fn layout(spec: &TypeSpec, vsq: u8, body: &[u8]) -> Result<(), Check> {
     if count == 0 {
         return Err(Check::NoObjects);
     }
-    if spec.form == Form::One && count != 1 {
-        return Err(Check::OneObject);
-    }
+    let one_only = spec.form == Form::One && count != 1;
     if spec.kind == Kind::Segment {
-        return segment(body);
+        return if one_only { Err(Check::OneObject) } else { segment(body) };
     }
     let elements = count.saturating_mul(spec.size());
     let addresses = if sequence { IOA } else { count.saturating_mul(IOA) };
     match body.len().cmp(&elements.saturating_add(addresses)) {
         core::cmp::Ordering::Less => return Err(Check::ObjectShort),
         core::cmp::Ordering::Greater => return Err(Check::ObjectTrailing),
+        core::cmp::Ordering::Equal if one_only => return Err(Check::OneObject),
         core::cmp::Ordering::Equal => {}
     }
     let first = address(&mut Reader::new(body)).map_err(|_| Check::ObjectShort)?;

@@ -91,7 +91,7 @@ const CASES: &[(&str, Direction, &str)] = &[
 const CONTROL: Direction = Direction::Control;
 const MONITOR: Direction = Direction::Monitor;
 
-/// Those of the APCI, which is no part of an ASDU.
+/// Those of the APCI, which is no part of an ASDU: see `vectors`.
 const OF_THE_APCI: &[&str] = &[
     "apdu_start",
     "apdu_length",
