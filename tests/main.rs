@@ -11,6 +11,7 @@ mod incidents;
 mod lifecycle;
 mod monitoring;
 mod peers;
+mod policies;
 mod record;
 mod reference;
 mod simulation;
