@@ -193,6 +193,8 @@ fn an_uninterruptible_power_supply() {
     plant.gate.stop();
 }
 
+const SILENT: &str = "units_silent{conduit=\"houses\"}";
+
 /// House 7 is dead, all others hold 40.0 degrees; nobody answers a broadcast.
 fn houses(request: &[u8]) -> Vec<u8> {
     let (unit, pdu) = (request[6], &request[7..]);
@@ -229,6 +231,7 @@ fn twenty_houses_on_one_line() {
     due.push(seen(0, 5, 0, &[0xFF00]));
     assert_eq!(scada.ask(20, &words(3, &[0, 1])).len(), 4, "nobody answers a broadcast, and nobody waits for it");
     assert_eq!(plant.device.writes(), due);
+    assert_eq!(plant.gate.metric(SILENT), 0);
     // The dead house costs three waits, and then nobody else anything.
     for _ in 0..3 {
         assert_eq!(scada.ask(7, &words(3, &[0, 1])), [0x83, 0x0B]);
@@ -238,6 +241,9 @@ fn twenty_houses_on_one_line() {
     }
     let asked = plant.device.seen().iter().filter(|one| one.frame[6] == 7).count();
     assert!((3..=7).contains(&asked), "of eleven requests to a dead house {asked} were sent");
+    assert_eq!(plant.gate.metric(SILENT), 1, "and the shift sees that there is one");
+    let named = |one: &serde_json::Value| one.to_string().contains("unit 7 does not answer");
+    plant.site.record("which one it is", named);
     // FrostyGoop.
     assert_eq!(scada.writes(3, 6, 100, &[0]), [0x86, 3]);
     assert_eq!(scada.writes(3, 6, 100, &[750]), [0x86, 3], "too far at once");
