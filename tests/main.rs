@@ -4,6 +4,7 @@ mod agree;
 mod commands;
 mod conduit;
 mod demo;
+mod differential;
 mod faults;
 mod gate;
 mod house;
