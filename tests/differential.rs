@@ -24,6 +24,7 @@ mod rust;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::random::Random;
 use self::{children::Library, gate::Gate, known::Why};
 use crate::peers::python;
 

@@ -3,6 +3,7 @@
 mod agree;
 mod commands;
 mod conduit;
+mod corpus;
 mod demo;
 mod differential;
 mod faults;
