@@ -11,6 +11,7 @@ mod gate;
 mod house;
 mod incidents;
 mod lifecycle;
+mod mistakes;
 mod monitoring;
 mod peers;
 mod policies;
