@@ -4,12 +4,12 @@
 # setup   what the tests need from Debian and PyPI (asked for once; needs root or sudo for the Debian part)
 # bench   what is measured (never part of `test`)
 # soak    what runs long
-# fuzz    coverage-guided fuzzing of the parsers
+# fuzz    coverage-guided fuzzing of the parsers, and 10^8 lies against other people's parsers
 
 VENV := $(CURDIR)/.venv
 export SLUICEGATE_TEST_PYTHON := $(VENV)/bin/python
 
-.PHONY: test setup fmt clippy unit docs bench soak fuzz clean
+.PHONY: test setup fmt clippy unit docs bench soak fuzz fuzz-keep clean
 
 test: setup fmt clippy unit docs
 	@echo "make test: all green"
@@ -37,11 +37,24 @@ bench:
 soak:
 	SLUICEGATE_SEEDS=20000 cargo test --release --test sluicegate-tests simulation -- --nocapture
 
-# Needs a nightly toolchain and cargo-fuzz; ten minutes a target unless FUZZ_SECONDS says otherwise.
+# Needs a nightly toolchain, cargo-fuzz and a C++ compiler; ten minutes a target unless FUZZ_SECONDS says otherwise. It goes on
+# from the lines of fuzz/seeds; `make fuzz-keep` writes what it found, minimised, back into them. Then come 10^8 lies
+# against other people's parsers, with a new seed each day.
 FUZZ_SECONDS ?= 600
-fuzz:
-	cargo +nightly fuzz run --fuzz-dir fuzz modbus_peer -- -max_total_time=$(FUZZ_SECONDS)
-	cargo +nightly fuzz run --fuzz-dir fuzz modbus_device -- -max_total_time=$(FUZZ_SECONDS)
+FUZZ_MUTATIONS ?= 100000000
+FUZZ_TARGETS := iec104_asdu modbus_peer modbus_device modbus_request modbus_response sentence config
+fuzz: setup $(addprefix fuzz-,$(FUZZ_TARGETS))
+	SLUICEGATE_MUTATIONS=$(FUZZ_MUTATIONS) SLUICEGATE_TEST_SEED=$$(date -u +%Y%m%d) \
+		cargo test --release --test sluicegate-tests gen_15 -- --nocapture
+
+fuzz-%:
+	python3 fuzz/seeds.py expand $* fuzz/corpus/$*
+	cargo +nightly fuzz run --fuzz-dir fuzz $* -- -max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=10 -rss_limit_mb=2048
+
+fuzz-keep:
+	for target in $(FUZZ_TARGETS); do \
+		cargo +nightly fuzz cmin --fuzz-dir fuzz $$target && python3 fuzz/seeds.py keep $$target fuzz/corpus/$$target || exit 1; \
+	done
 
 clean:
 	cargo clean

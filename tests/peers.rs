@@ -10,7 +10,8 @@ use rustls::pki_types::ServerName;
 use sluicegate::pki;
 use tokio_modbus::{ExceptionCode, client::tcp, prelude::*};
 
-use self::programs::{Child, Tunnel, compiled, python};
+pub(crate) use self::programs::python;
+use self::programs::{Child, Tunnel, compiled};
 use crate::gate::{Config, Device, Gate, PATIENCE, Peer, Site, missing, run, tls_config};
 
 const ALLOW: &[&str] = &[

@@ -31,6 +31,7 @@ const FAMILIES: &[&str] = &[
     "upstream_up",
     "upstream_connect_failures_total",
     "repairs_total",
+    "units_silent",
     "kill_switch_engaged",
     "last_allowed_timestamp_seconds",
     "enforcement_mode",

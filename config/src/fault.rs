@@ -63,11 +63,18 @@ impl Sources {
         self.of(at).map_or_else(|| PathBuf::from(path), |source| source.dir.join(path))
     }
 
+    /// The same for a finding that is made later; its label says that it was named there.
+    pub(crate) fn named(&self, at: &At) -> Option<Place> {
+        self.shown(at.clone(), "named here".to_owned())
+    }
+
+    fn shown(&self, at: At, label: String) -> Option<Place> {
+        let source = self.of(&at)?;
+        Some(Place { file: source.name.clone(), source: Arc::clone(&source.text), span: at.span, label })
+    }
+
     fn finding(&self, fault: Fault) -> Finding {
-        let place = |(at, label): (At, String)| {
-            let source = self.of(&at)?;
-            Some(Place { file: source.name.clone(), source: Arc::clone(&source.text), span: at.span, label })
-        };
+        let place = |(at, label): (At, String)| self.shown(at, label);
         Finding {
             severity: fault.severity(),
             code: fault.code,

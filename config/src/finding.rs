@@ -49,6 +49,14 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A file that is there and is not what it should be, which only whoever reads certificates and keys can tell.
+    /// `elsewhere`: it can be told only where the service runs.
+    pub fn of_keys(message: String, place: Option<Place>, help: String, elsewhere: bool) -> Self {
+        let (severity, code) =
+            if elsewhere { (Severity::Warning, codes::KEYS_ELSEWHERE) } else { (Severity::Error, codes::KEYS) };
+        Self { code, severity, message, places: place.into_iter().collect(), help: vec![help], notes: Vec::new() }
+    }
+
     /// The text of section 6 of language.md, ending with a newline. `color`: ANSI colours.
     pub fn render(&self, color: bool) -> String {
         let level = match self.severity {

@@ -71,6 +71,34 @@ pub fn load_str(text: &str, dir: &Path) -> Result<Loaded, Vec<Finding>> {
     understand(&merged, faults)
 }
 
+/// The fuzzer's way in: any text as a main file. It loads or is refused with a fault that can be shown; includes lie in a
+/// folder that does not exist.
+///
+/// # Panics
+/// When it does neither.
+pub fn fuzz_text(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    // Whatever a text names must not be a file or a device of the machine that runs this.
+    if text.contains("include") {
+        return;
+    }
+    let found = match load_str(text, Path::new("/nonexistent")) {
+        Ok(loaded) => {
+            read_gaps(&loaded.site);
+            series(&loaded.site);
+            loaded.warnings
+        }
+        Err(found) => {
+            assert!(found.iter().any(|one| one.severity == finding::Severity::Error), "refused without a fault");
+            found
+        }
+    };
+    for one in found {
+        assert!(one.render(false).contains(one.code), "a fault without its code");
+        one.to_json();
+    }
+}
+
 /// Where a file is not TOML, the keys of the others are still looked at, but not what they amount to: names that are not
 /// defined would be echoes of the file that is missing.
 fn understand(merged: &Merged, mut faults: Faults) -> Result<Loaded, Vec<Finding>> {

@@ -9,6 +9,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::finding::Place;
+
 mod conduit;
 
 pub use conduit::{Conduit, FaultAction, Faults, Limits, Rate, Timeouts, Upstream};
@@ -132,8 +134,12 @@ pub struct Certificate {
     pub name: String,
     /// The PEM chain.
     pub cert: PathBuf,
+    /// Where that is written.
+    pub cert_at: Option<Place>,
     /// The key.
     pub key: KeySource,
+    /// Where that is written.
+    pub key_at: Option<Place>,
 }
 
 /// Where a key comes from.
@@ -153,8 +159,12 @@ pub struct Authority {
     pub name: String,
     /// Root certificates, PEM.
     pub roots: PathBuf,
+    /// Where that is written.
+    pub roots_at: Option<Place>,
     /// Revocations, PEM.
     pub crl: Option<PathBuf>,
+    /// Where that is written.
+    pub crl_at: Option<Place>,
     /// What it may vouch for: every SAN of a peer must match one. Empty = anything.
     pub names: Vec<NamePattern>,
 }

@@ -61,8 +61,8 @@ pub struct SiteReport {
 /// A certificate, key or revocation list with which the gateway would not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFault {
-    /// What is wrong, and with which file.
-    pub message: String,
+    /// What is wrong, with which file, where it is named, and what should be there.
+    pub finding: Finding,
     /// Whether it can be told only where the service runs (`credential:NAME` outside systemd).
     pub elsewhere: bool,
 }
@@ -128,7 +128,7 @@ fn key_faults(site: &Arc<Site>) -> Vec<KeyFault> {
     let clock = Clock::system(floor(build_date(), None, None));
     let faults = Trust::load(site, clock).err().unwrap_or_default();
     let shown = |fault: &TrustError| KeyFault {
-        message: fault.to_string(),
+        finding: fault.finding(site),
         elsewhere: matches!(fault, TrustError::NoCredentials { .. }),
     };
     faults.iter().map(shown).collect()

@@ -8,6 +8,7 @@
 //! names     what a certificate says: names, key, end
 //! role      the Modbus role extension
 //! identify  vouched chain + conduit + source -> Peer
+//! told      what is wrong with a file, at its place in the configuration
 //! upstream  the other direction: a device that must be who it is configured to be
 //! ```
 //!
@@ -20,6 +21,7 @@ mod load;
 mod names;
 mod provider;
 mod role;
+mod told;
 mod upstream;
 mod vouch;
 
@@ -32,6 +34,7 @@ use crate::faults::Clock;
 pub use identify::{Identified, Refusal};
 pub use listener::{Failed, Handshake, Seen};
 pub use names::Presented;
+pub use told::Subject;
 pub use upstream::UpstreamTls;
 pub use vouch::Doubt;
 
@@ -65,8 +68,8 @@ pub enum TrustError {
     /// A file cannot be read.
     #[error("{what}: {}: {source}", path.display())]
     File {
-        /// `certificate NAME`, `key of certificate NAME`, `authority NAME`, `revocation list of authority NAME`.
-        what: String,
+        /// Whose.
+        what: Subject,
         /// Which.
         path: PathBuf,
         /// What the system said.
@@ -75,8 +78,8 @@ pub enum TrustError {
     /// A file is not what it should be.
     #[error("{what}: {}: {why}", path.display())]
     Content {
-        /// As above.
-        what: String,
+        /// Whose.
+        what: Subject,
         /// Which.
         path: PathBuf,
         /// What is wrong with it.

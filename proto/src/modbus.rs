@@ -37,6 +37,6 @@ pub use device::{Device, fuzz_device};
 pub use keys::{KEYS, TIES, check, is_broadcast, rivals};
 pub use peer::{Peer, fuzz_peer};
 pub use refusal::{ANSWER_WORD, answer, answer_says};
-pub use request::Request;
-pub use response::Response;
+pub use request::{Request, fuzz_request};
+pub use response::{Response, fuzz_response};
 pub use tables::{GRAMMAR, PORTS, PRESETS};

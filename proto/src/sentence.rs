@@ -9,6 +9,7 @@ mod address;
 mod check;
 mod clauses;
 mod forms;
+mod fuzz;
 mod lex;
 mod near;
 mod number;
@@ -23,6 +24,7 @@ mod tests;
 mod value;
 
 pub use forms::{ClauseForm, clause_forms};
+pub use fuzz::fuzz_sentence;
 
 /// The words of one protocol.
 #[derive(Debug)]

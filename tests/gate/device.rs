@@ -162,6 +162,11 @@ impl Device {
         lock(&self.shared.memory).holding[usize::from(address)]
     }
 
+    /// Sets a discrete input, as the process does.
+    pub(crate) fn set_discrete(&self, address: u16, on: bool) {
+        lock(&self.shared.memory).discrete[usize::from(address)] = on;
+    }
+
     /// Sets a holding register, as the process does.
     pub(crate) fn set_holding(&self, address: u16, value: u16) {
         lock(&self.shared.memory).holding[usize::from(address)] = value;

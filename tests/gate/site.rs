@@ -17,12 +17,18 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// A CA `plant`; certificates for the gate, the operator `scada`, the onlooker `viewer`, the unknown `stranger` and
-    /// the device `plc`.
-    pub(crate) fn new() -> Self {
+    /// A CA `plant` that has issued nothing yet.
+    pub(crate) fn empty() -> Self {
         let site = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         std::fs::create_dir(site.file("state")).expect("a folder");
         pki::init(&site.pki(), "plant").expect("a CA");
+        site
+    }
+
+    /// A CA `plant`; certificates for the gate, the operator `scada`, the onlooker `viewer`, the unknown `stranger` and
+    /// the device `plc`.
+    pub(crate) fn new() -> Self {
+        let site = Self::empty();
         for (name, server) in [("gate", true), ("plc", true), ("scada", false), ("viewer", false), ("stranger", false)]
         {
             pki::issue(&site.pki(), Some("plant"), &Self::names(name, server)).expect("issued");

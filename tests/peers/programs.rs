@@ -17,7 +17,7 @@ pub(super) fn script(name: &str) -> PathBuf {
 }
 
 /// The Python that has pymodbus.
-pub(super) fn python() -> Option<String> {
+pub(crate) fn python() -> Option<String> {
     let own = repository().join(".venv/bin/python").display().to_string();
     let python = std::env::var("SLUICEGATE_TEST_PYTHON").unwrap_or(own);
     (!missing(&[&python])).then_some(python)

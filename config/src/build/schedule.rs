@@ -117,9 +117,9 @@ pub(super) fn budgets(ground: &Ground<'_>, faults: &mut Faults) -> Vec<BudgetPla
     let mut list = Vec::new();
     for (name, _, table) in ground.root.named("budgets") {
         let Some(text) = table.text("rate") else { continue };
-        if let Some((count, per)) = budget_rate(text, faults) {
-            list.push(BudgetPlan { name: name.to_owned(), count, per });
-        }
+        // A stand-in for a rate that cannot be read: the rules that spend it have done nothing wrong.
+        let (count, per) = budget_rate(text, faults).unwrap_or((1, Per::Hour));
+        list.push(BudgetPlan { name: name.to_owned(), count, per });
     }
     list
 }
@@ -135,7 +135,8 @@ fn budget_rate((text, at): Text<'_>, faults: &mut Faults) -> Option<(u32, Per)> 
     if count.is_none() {
         let fault =
             Fault::new(codes::RATE, at, format!("`{text}` is not a budget's rate"), "a number for each s, min or h");
-        faults.add(fault.help("a budget's bucket is as large as its number: write 3/min".to_owned()));
+        let rate = text.split(" burst").next().unwrap_or(text);
+        faults.add(fault.help(format!("write {rate}: a budget's bucket is as large as its number")));
     }
     Some((count?, per))
 }

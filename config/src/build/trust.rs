@@ -3,7 +3,7 @@
 use super::Ground;
 use crate::{
     fault::{At, Fault, Faults},
-    finding::codes,
+    finding::{Place, codes},
     plan::{Authority, Certificate, KeySource, NamePattern, Network, Zone},
     read::{
         check, scalar,
@@ -31,9 +31,15 @@ pub(super) fn certificates(ground: &Ground<'_>, faults: &mut Faults) -> Vec<Cert
     let mut certificate = |(name, _, table): (&str, &At, &Table)| Certificate {
         name: name.to_owned(),
         cert: table.text("cert").map(|text| ground.path(text, faults)).unwrap_or_default(),
+        cert_at: place(ground, table, "cert"),
         key: table.text("key").map_or_else(|| KeySource::File(Default::default()), |text| key(ground, text, faults)),
+        key_at: place(ground, table, "key"),
     };
     ground.root.named("certificates").into_iter().map(&mut certificate).collect()
+}
+
+fn place(ground: &Ground<'_>, table: &Table, key: &str) -> Option<Place> {
+    ground.sources.named(table.text(key)?.1)
 }
 
 fn key(ground: &Ground<'_>, (text, at): Text<'_>, faults: &mut Faults) -> KeySource {
@@ -68,7 +74,9 @@ pub(super) fn authorities(ground: &Ground<'_>, faults: &mut Faults) -> Vec<Autho
     let mut authority = |(name, _, table): (&str, &At, &Table)| Authority {
         name: name.to_owned(),
         roots: table.text("roots").map(|text| ground.path(text, faults)).unwrap_or_default(),
+        roots_at: place(ground, table, "roots"),
         crl: table.text("crl").map(|text| ground.path(text, faults)),
+        crl_at: place(ground, table, "crl"),
         names: table.texts("names").into_iter().filter_map(|text| pattern(text, faults)).collect(),
     };
     ground.root.named("authorities").into_iter().map(&mut authority).collect()

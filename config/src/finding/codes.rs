@@ -56,6 +56,7 @@ codes! {
     SERIES = "E062", "more metric series than allowed";
     EXPECT = "E063", "a test expects what cannot be";
     KEYS_CLASH = "E064", "keys of a protocol's table that do not go together";
+    KEYS = "E065", "a certificate, key or revocation list that cannot be used";
     NOT_SERVED = "E090", "known to the language, not served by this version yet";
     STEP_OPEN = "W001", "a step that also limits the way to safety";
     ODD_UNIT = "W002", "units that the protocol reserves";
@@ -71,4 +72,5 @@ codes! {
     UNUSED = "W012", "something that nothing uses";
     SOURCE_OUTSIDE = "W013", "an identity whose source is outside its zone";
     KEY_IDLE = "W014", "a key of a protocol's table that does nothing here";
+    KEYS_ELSEWHERE = "W015", "a key that can be looked at only where the service runs";
 }

@@ -300,6 +300,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("E001", "a main file that is not there: `a_file_that_is_not_there_is_told_without_a_place`"),
     ("E005", "`too_many_schedules_are_told`"),
     ("E049", "`a_policy_of_another_protocol_is_told`"),
+    ("E065", "certificates are read by the gateway: tests/mistakes.rs"),
+    ("W015", "credentials are known to the gateway: tests/mistakes.rs"),
     ("W011", "a file's mode, not its text: `a_key_that_everybody_can_read_is_told`"),
 ];
 

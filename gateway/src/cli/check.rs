@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluicegate_config::finding::Severity;
 
 use super::{Exit, color, complain, explain::rule_json, print, print_json};
-use crate::check::{self, ConduitReport, Report, SiteReport, TestResult};
+use crate::check::{self, ConduitReport, KeyFault, Report, SiteReport, TestResult};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -34,11 +34,12 @@ pub(super) fn check(config: &Path, args: &CheckArgs) -> Exit {
 }
 
 fn to_text(report: &Report, color: bool) -> String {
-    let mut text: String = report.findings.iter().map(|one| one.render(color) + "\n").collect();
+    // What refuses comes first, whoever found it.
+    let keys = report.site.iter().flat_map(|site| &site.keys).map(|one| &one.finding);
+    let mut findings: Vec<_> = report.findings.iter().chain(keys).collect();
+    findings.sort_by_key(|one| one.severity);
+    let mut text: String = findings.iter().map(|one| one.render(color) + "\n").collect();
     if let Some(site) = &report.site {
-        for fault in &site.keys {
-            let _ = writeln!(text, "{}: {}", if fault.elsewhere { "warning" } else { "error" }, fault.message);
-        }
         for conduit in &site.conduits {
             conduit_text(conduit, &mut text);
         }
@@ -125,10 +126,17 @@ fn site_json(site: &SiteReport) -> Value {
         "hash": site.hash,
         "series": site.series,
         "max_series": site.max_series,
-        "keys": site.keys.iter().map(|one| json!({ "message": one.message, "elsewhere": one.elsewhere })).collect::<Vec<_>>(),
+        "keys": site.keys.iter().map(key_json).collect::<Vec<_>>(),
         "conduits": site.conduits.iter().map(conduit_json).collect::<Vec<_>>(),
         "tests": site.tests.iter().map(test_json).collect::<Vec<_>>(),
     })
+}
+
+/// A finding, and whether it can be told only where the service runs.
+fn key_json(fault: &KeyFault) -> Value {
+    let mut object = fault.finding.to_json();
+    object["elsewhere"] = fault.elsewhere.into();
+    object
 }
 
 fn conduit_json(conduit: &ConduitReport) -> Value {

@@ -109,6 +109,7 @@ pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
                 core.metrics.response(ResponseOutcome::Timeout);
                 if let Some(flight) = link.flying.remove(&ticket) {
                     if core.silent.timed_out(flight.unit, now.mono) {
+                        core.metrics.units_silent(core.silent.dead());
                         core.trail_unit(flight.unit, "does not answer: it is asked every five seconds from now on");
                     }
                     fail(core, ticket, &flight, Reason::RequestTimeout, now);
@@ -187,6 +188,7 @@ pub(super) fn came(core: &mut Core, flight: &Flight, outcome: Outcome, now: Now)
         Outcome::Exception => ResponseOutcome::Exception,
     });
     if core.silent.answered(flight.unit) {
+        core.metrics.units_silent(core.silent.dead());
         core.trail_unit(flight.unit, "answers again");
     }
 }

@@ -43,6 +43,11 @@ impl Silent {
         self.0.remove(&unit).is_some_and(|one| one.timeouts >= TIMEOUTS)
     }
 
+    /// How many units are dead now.
+    pub(super) fn dead(&self) -> usize {
+        self.0.values().filter(|one| one.timeouts >= TIMEOUTS).count()
+    }
+
     /// Whether a request to `unit` may go out now. For a dead one the answer is yes once in [`PROBE`].
     pub(super) fn may_ask(&mut self, unit: u32, now: Mono) -> bool {
         match self.0.get_mut(&unit) {
@@ -73,7 +78,9 @@ mod tests {
         assert!(silent.may_ask(7, at(1)), "two are not three");
         assert!(!silent.answered(7));
         assert!(!silent.timed_out(7, at(2)) && !silent.timed_out(7, at(3)), "in a row");
+        assert_eq!(silent.dead(), 0);
         assert!(silent.timed_out(7, at(4)), "the news");
+        assert_eq!(silent.dead(), 1);
         assert!(!silent.may_ask(7, at(5003)));
         assert!(silent.may_ask(8, at(5003)), "another unit");
         assert!(silent.may_ask(7, at(5004)), "the probe");
@@ -82,6 +89,7 @@ mod tests {
         assert!(silent.may_ask(7, at(15_000)));
         assert!(silent.answered(7), "alive again");
         assert!(silent.may_ask(7, at(15_000)));
+        assert_eq!(silent.dead(), 0);
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub struct ConduitMetrics {
     upstream_up: IntGauge,
     connect_failures: IntCounter,
     repairs: Vec<IntCounter>,
+    units_silent: IntGauge,
     last_allowed: IntGauge,
 }
 
@@ -181,6 +182,7 @@ impl ConduitMetrics {
             }),
             upstream_up: families.gauge("upstream_up", &[name]),
             connect_failures: counter("upstream_connect_failures_total", &[name]),
+            units_silent: families.gauge("units_silent", &[name]),
             repairs: each(Repair::ALL, |repair| counter("repairs_total", &[name, repair.as_str()])),
             last_allowed: families.gauge("last_allowed_timestamp_seconds", &[name]),
         }
@@ -249,6 +251,9 @@ impl ConduitMetrics {
     }
     pub fn upstream_connect_failed(&self) {
         self.connect_failures.inc();
+    }
+    pub fn units_silent(&self, count: usize) {
+        self.units_silent.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
     pub fn repaired(&self, repair: Repair) {
         bump(&self.repairs, repair.index(), 1);

@@ -148,6 +148,7 @@ pub const SERIES: &[Series] = table! {
     limited_total Counter, [Conduit, Limit, Action], "Messages and peers that met a limit.";
     upstream_up Gauge, [Conduit], "1 while the device can be reached, as far as was last tried; 0 before the first try.";
     upstream_connect_failures_total Counter, [Conduit], "Failed attempts to reach the device, and connections that ended without one answer.";
+    units_silent Gauge, [Conduit], "Units that have not answered three times in a row: answered for at once, and probed.";
     kill_switch_engaged Gauge, [Conduit], "1 while the kill switch holds the conduit.";
     repairs_total Counter, [Conduit, Repair], "Messages that were brought to their canonical form, by what was wrong.";
     last_allowed_timestamp_seconds Gauge, [Conduit], "When a message last left for the device; 0 before the first.";

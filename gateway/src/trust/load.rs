@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use sluicegate_config::plan::{self, KeySource, Site};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
-use super::{TrustError, provider, vouch::Authority};
+use super::{Subject, TrustError, provider, vouch::Authority};
 
 /// The largest file that is read: a revocation list of a large public CA has a few MiB.
 const LARGEST: u64 = 64 << 20;
@@ -58,10 +58,10 @@ pub(super) fn read(site: &Site, faults: &mut Vec<TrustError>) -> Found {
 }
 
 fn own(one: &plan::Certificate) -> Result<Own, TrustError> {
-    let what = format!("certificate {}", one.name);
+    let what = Subject::Certificate(one.name.clone());
     let chain = certificates(&what, &one.cert)?;
     let key_path = key_path(one)?;
-    let key_what = format!("key of {what}");
+    let key_what = Subject::Key(one.name.clone());
     let pem = file(&key_what, &key_path)?;
     let key = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|e| content(&key_what, &key_path, format!("no private key in PEM: {e}")))?;
@@ -96,14 +96,14 @@ fn key_path(one: &plan::Certificate) -> Result<PathBuf, TrustError> {
 }
 
 fn authority(one: &plan::Authority) -> Result<Authority, TrustError> {
-    let what = format!("authority {}", one.name);
+    let what = Subject::Authority(one.name.clone());
     let mut roots = RootCertStore::empty();
     for root in certificates(&what, &one.roots)? {
         roots.add(root).map_err(|e| content(&what, &one.roots, format!("not fit to be a root: {e}")))?;
     }
     let (crls, next_update) = match &one.crl {
         None => (Vec::new(), None),
-        Some(path) => lists(&format!("revocation list of {what}"), path)?,
+        Some(path) => lists(&Subject::Revocations(one.name.clone()), path)?,
     };
     Ok(Authority { name: one.name.clone(), roots, crls, next_update, names: one.names.clone() })
 }
@@ -112,7 +112,7 @@ type Lists = (Vec<webpki::CertRevocationList<'static>>, Option<i64>);
 
 /// Of several lists of one issuer (and scope) the newest counts: webpki would take whichever stands first, and an older one does
 /// not know the latest revocations.
-fn lists(what: &str, path: &Path) -> Result<Lists, TrustError> {
+fn lists(what: &Subject, path: &Path) -> Result<Lists, TrustError> {
     let wrong = |why: &dyn std::fmt::Display| content(what, path, why.to_string());
     let pem = file(what, path)?;
     let mut newest: BTreeMap<Vec<u8>, (i64, i64, webpki::CertRevocationList<'static>)> = BTreeMap::new();
@@ -142,18 +142,20 @@ fn lists(what: &str, path: &Path) -> Result<Lists, TrustError> {
     Ok((newest.into_values().map(|(_, _, list)| list).collect(), Some(ends)))
 }
 
-fn certificates(what: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+fn certificates(what: &Subject, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let pem = file(what, path)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let all = all.map_err(|e| content(what, path, e.to_string()))?;
     if all.is_empty() {
-        return Err(content(what, path, "no certificate in PEM".to_owned()));
+        let key = String::from_utf8_lossy(&pem).contains("PRIVATE KEY-----");
+        let why = if key { "it is a key and no certificate" } else { "no certificate in PEM" };
+        return Err(content(what, path, why.to_owned()));
     }
     Ok(all)
 }
 
-fn file(what: &str, path: &Path) -> Result<Vec<u8>, TrustError> {
-    let fault = |source| TrustError::File { what: what.to_owned(), path: path.to_owned(), source };
+fn file(what: &Subject, path: &Path) -> Result<Vec<u8>, TrustError> {
+    let fault = |source| TrustError::File { what: what.clone(), path: path.to_owned(), source };
     let found = std::fs::metadata(path).map_err(fault)?;
     if !found.is_file() {
         // A pipe has no length and may have no end.
@@ -166,8 +168,8 @@ fn file(what: &str, path: &Path) -> Result<Vec<u8>, TrustError> {
     std::fs::read(path).map_err(fault)
 }
 
-fn content(what: &str, path: &Path, why: String) -> TrustError {
-    TrustError::Content { what: what.to_owned(), path: path.to_owned(), why }
+fn content(what: &Subject, path: &Path, why: String) -> TrustError {
+    TrustError::Content { what: what.clone(), path: path.to_owned(), why }
 }
 
 #[cfg(test)]
@@ -177,7 +179,7 @@ mod tests {
     /// GEN-04: what tells no length is not read until memory is gone.
     #[test]
     fn gen_04_a_file_without_an_end_is_not_read() {
-        let fault = file("the certificate", Path::new("/dev/zero")).expect_err("it has no end");
+        let fault = file(&Subject::Key("k".to_owned()), Path::new("/dev/zero")).expect_err("it has no end");
         assert!(matches!(fault, TrustError::Content { .. }), "{fault}");
     }
 }

@@ -187,6 +187,7 @@ impl Cell {
         let mut old = self.engine.replace(fresh);
         // Its device connections end with the old engine.
         self.seed.metrics.upstream_up(false);
+        self.seed.metrics.units_silent(0);
         let now = self.now();
         // What the old engine still can do is write the ends of its sessions.
         let ended = catch_unwind(AssertUnwindSafe(|| {

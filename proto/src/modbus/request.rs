@@ -1,6 +1,7 @@
 //! What does a peer ask, and what would it do?
 
 use alloc::boxed::Box;
+use core::ops::ControlFlow;
 
 use super::{
     bits::Bits,
@@ -287,6 +288,28 @@ impl<'b> Request<'b> {
         let (unit, pdu) = bytes.split_first()?;
         Self::of(*unit, pdu).ok()
     }
+}
+
+/// The fuzzer's way in: a unit, then a PDU. What is read is written as it came but for the pad bits, reads again as the
+/// same, and has deeds within the standard's ranges (GEN-16).
+///
+/// # Panics
+/// When it does not.
+pub fn fuzz_request(bytes: &[u8]) {
+    let Some((unit, pdu)) = bytes.split_first() else { return };
+    let Ok(request) = Request::of(*unit, pdu) else { return };
+    assert!(request.is_canonical(pdu), "what is read is not what would leave");
+    let stored = request.store();
+    let again = Request::restore(&stored).expect("what leaves reads as a request");
+    assert_eq!(again, request, "what leaves reads as another request");
+    assert_eq!(again.store(), stored, "it is written otherwise the second time");
+    assert!(!again.cleared_padding(), "pad bits leave");
+    let flow = request.deeds::<()>(&mut |deed| {
+        assert_eq!(deed.unit, u32::from(*unit), "a deed on another unit");
+        assert!(deed.first <= deed.last, "a deed on nothing");
+        ControlFlow::Continue(())
+    });
+    assert_eq!(flow, ControlFlow::Continue(()));
 }
 
 /// FC 43: device identification is understood (Application Protocol 6.21), the rest is opaque.

@@ -214,6 +214,32 @@ impl<'b> Response<'b> {
     }
 }
 
+/// The fuzzer's way in: how long the request's PDU is, the request (unit and PDU), and the answer (unit and PDU). What is
+/// read is written as an answer that reads as the same, and shows only what was asked for (GEN-16).
+///
+/// # Panics
+/// When it does not.
+pub fn fuzz_response(bytes: &[u8]) {
+    let mut reader = Reader::new(bytes);
+    let Ok(length) = reader.u8() else { return };
+    let (Ok(unit), Ok(pdu), Ok(from)) = (reader.u8(), reader.take(usize::from(length)), reader.u8()) else { return };
+    let Ok(request) = Request::of(unit, pdu) else { return };
+    let Ok((response, _)) = Response::read(request, from, reader.rest()) else { return };
+    assert_eq!(from, unit, "another unit answers");
+    let (mut sheet, mut second) = (Sheet::new(), Sheet::new());
+    response.write(&mut sheet);
+    let (again, _) = Response::read(request, from, sheet.as_slice()).expect("what leaves reads as an answer");
+    again.write(&mut second);
+    assert_eq!(sheet.as_slice(), second.as_slice(), "it is written otherwise the second time");
+    assert!(!again.cleared_padding(), "pad bits leave");
+    let mut shown = 0u32;
+    response.seen(&mut |seen| {
+        assert_eq!(seen.unit, u32::from(unit), "it shows another unit");
+        shown = shown.saturating_add(1);
+    });
+    assert!(shown <= 2000, "it shows more than one message carries");
+}
+
 /// Exceptions of the standard pass; what it does not know becomes 04 (language.md section 3, MB-36).
 const fn known(code: u8) -> u8 {
     match code {

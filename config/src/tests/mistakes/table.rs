@@ -73,6 +73,7 @@ pub(super) const KEYS: &[Mistake] = &[
     main("bind_to_a_name", &[("\"10.30.0.2:802\"", "§\"localhost:802\"")], "127.0.0.1:802"),
     main("upstream_without_a_port", &[("\"10.10.1.20:502\"", "§\"10.10.1.20\"")], "10.10.1.20:502"),
     main("upstream_as_a_url", &[("\"10.10.1.20:502\"", "§\"tcp://10.10.1.20:502\"")], "10.10.1.20:502"),
+    main("budget_with_a_burst", &[("\"6/h\"", "§\"6/h burst 2\"")], "write 6/h"),
     main("time_zone_as_a_city", &[("\"Europe/Oslo\"", "§\"Oslo\"")], "Europe/Oslo"),
     main("window_in_hours", &[("\"mon-fri 07:00-17:00\"", "§\"mon-fri 7-17\"")], "07:00-17:00"),
 ];
