@@ -81,7 +81,7 @@ pub fn not_served() -> Vec<String> {
         }
         list.extend(table.keys.iter().filter(|key| !key.served).map(|key| format!("{path}.{}", key.key)));
     }
-    for one in tables::UNSERVED_WORDS {
+    for one in unserved_words() {
         list.push(format!("{}.{}={}", plain(one.table), one.key, one.word));
     }
     for protocol in Protocol::ALL {
@@ -96,12 +96,21 @@ pub fn not_served() -> Vec<String> {
 }
 
 /// The unserved word that `text` is, under `key` of the table at `path`.
-pub(crate) fn unserved_word(path: &str, key: &str, text: &str) -> Option<&'static UnservedWord> {
-    let is = |one: &&UnservedWord| match one.word.strip_suffix(':') {
+pub(crate) fn unserved_word(path: &str, key: &str, text: &str) -> Option<UnservedWord> {
+    let is = |one: &UnservedWord| match one.word.strip_suffix(':') {
         Some(_) => text.starts_with(one.word),
         None => text == one.word,
     };
-    tables::UNSERVED_WORDS.iter().filter(|one| one.table == path && one.key == key).find(is)
+    unserved_words().filter(|one| one.table == path && one.key == key).find(is)
+}
+
+/// All of them: a protocol is served as soon as there is one of its name.
+fn unserved_words() -> impl Iterator<Item = UnservedWord> {
+    let protocols = ["conduits.*", "policies.*"].into_iter().flat_map(|table| {
+        let words = tables::PROTOCOL_WORDS.iter().filter(|word| Protocol::parse(word).is_none());
+        words.map(move |word| UnservedWord { table, key: "protocol", word })
+    });
+    tables::UNSERVED_WORDS.iter().copied().chain(protocols)
 }
 
 #[cfg(test)]
@@ -123,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_unserved_word_belongs_to_a_key_that_is_there() {
-        for one in tables::UNSERVED_WORDS {
+        for one in unserved_words() {
             let all = tables();
             let table = all.iter().find(|table| table.path == one.table).expect("the table is there");
             assert!(table.keys.iter().any(|key| key.key == one.key && key.served), "{}.{}", one.table, one.key);

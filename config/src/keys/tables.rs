@@ -9,9 +9,12 @@ use super::{Shape, TableSpec, UnservedWord};
 const MODES: Kind = Kind::Word(&["enforce", "monitor", "learn"]);
 const ON_DENY: Kind = Kind::Word(&["refuse", "drop", "close"]);
 const FAULT: Kind = Kind::Word(&["close", "refuse-new", "keep"]);
-const PROTOCOLS: Kind = Kind::Word(&["modbus", "dnp3", "iec104", "s7", "enip", "opcua", "bacnet", "mms", "opaque"]);
+const PROTOCOLS: Kind = Kind::Word(PROTOCOL_WORDS);
+/// Every protocol of the language; those that proto does not know are refused by name.
+pub(super) const PROTOCOL_WORDS: &[&str] =
+    &["modbus", "dnp3", "iec104", "s7", "enip", "opcua", "bacnet", "mms", "opaque"];
 
-/// Words of served keys that are known and not served yet.
+/// Words of served keys that are known and not served yet, but for protocols.
 pub(super) const UNSERVED_WORDS: &[UnservedWord] = &[
     word("defaults", "mode", "learn"),
     word("conduits.*", "mode", "learn"),
@@ -20,22 +23,6 @@ pub(super) const UNSERVED_WORDS: &[UnservedWord] = &[
     word("certificates.*", "key", "pkcs11:"),
     word("conduits.*", "upstream", "serial:"),
     word("conduits.*", "upstream", "tunnel:"),
-    word("conduits.*", "protocol", "dnp3"),
-    word("conduits.*", "protocol", "iec104"),
-    word("conduits.*", "protocol", "s7"),
-    word("conduits.*", "protocol", "enip"),
-    word("conduits.*", "protocol", "opcua"),
-    word("conduits.*", "protocol", "bacnet"),
-    word("conduits.*", "protocol", "mms"),
-    word("conduits.*", "protocol", "opaque"),
-    word("policies.*", "protocol", "dnp3"),
-    word("policies.*", "protocol", "iec104"),
-    word("policies.*", "protocol", "s7"),
-    word("policies.*", "protocol", "enip"),
-    word("policies.*", "protocol", "opcua"),
-    word("policies.*", "protocol", "bacnet"),
-    word("policies.*", "protocol", "mms"),
-    word("policies.*", "protocol", "opaque"),
 ];
 
 /// Every table but those that protocols bring.
