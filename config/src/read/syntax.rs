@@ -51,8 +51,10 @@ struct Slip<'t> {
 impl Slip<'_> {
     fn line(&self) -> Range<usize> {
         let at = self.span.start.min(self.text.len());
-        let start = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
-        let end = self.text[at..].find('\n').map_or(self.text.len(), |end| at + end);
+        // Nothing is taken for granted about a place that a parser gives after a slip.
+        let (before, behind) = self.text.split_at_checked(at).unwrap_or((self.text, ""));
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let end = behind.find('\n').map_or(self.text.len(), |end| at + end);
         start..end
     }
 
@@ -150,6 +152,22 @@ mod tests {
         assert_eq!(helps("a = True"), ["write true"]);
         assert_eq!(helps("a = off"), ["write false"]);
         assert_eq!(helps("a = 007"), ["write 7"]);
+    }
+
+    /// Every text, cut anywhere and with any of its bytes gone, is told without a panic and at a place that is there.
+    #[test]
+    fn a_file_cut_anywhere_is_told() {
+        let whole = "[a]\nname = “ä”\nb = [\n  \"x\",\n  \"y\"\n]\nc = { d = 'ü', e = \"\\u00e4\" }\n";
+        for at in (0..=whole.len()).filter(|at| whole.is_char_boundary(*at)) {
+            let skipped = whole.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+            for text in [whole[..at].to_owned(), format!("{}{}", &whole[..at], &whole[at + skipped..])] {
+                let (_, broken) = toml::de::DeTable::parse_recoverable(&text);
+                let slips: Vec<_> = broken.iter().map(|one| (one.message(), one.span().unwrap_or(0..0))).collect();
+                let mut faults = Faults::default();
+                tell(0, &text, &slips, &mut faults);
+                assert_eq!(faults.refused(), !slips.is_empty(), "{text:?}");
+            }
+        }
     }
 
     #[test]
