@@ -5,10 +5,11 @@
 use divan::{AllocProfiler, Bencher, black_box};
 use sluicegate_proto::{
     half::{Body, Input, PeerOptions, Step},
+    iec104::{Asdu, Direction, Request},
     keys::{Setting, Settings},
     out::Out,
     policy::{Budgets, Held, Known, Plan, PolicySet, Rule, Verdict, Who, compile},
-    protocol::Protocol,
+    protocol::{Message, Protocol},
     sentence::{Addressing, Form, Sentence},
     time::Now,
 };
@@ -83,6 +84,45 @@ fn frame_and_judge_a_read(bencher: Bencher<'_, '_>, rules: u32) {
 #[divan::bench(args = [20, 10_000])]
 fn frame_and_judge_a_write(bencher: Bencher<'_, '_>, rules: u32) {
     message(bencher, rules, WRITE);
+}
+
+/// An ASDU read and judged: the I frame around it costs as much as any other.
+#[divan::bench(args = [20, 10_000])]
+fn read_and_judge_a_set_point(bencher: Bencher<'_, '_>, rules: u32) {
+    let grammar = Protocol::Iec104.grammar();
+    let rule = |index: u32| {
+        let text = format!("any control C_SE_NC_1 ca 1 ioa {} = 0.0..50.0", index + 1);
+        let sentence = Sentence::parse(&text, Form::Rule, grammar, Addressing::ZeroBased).expect("a good rule");
+        Rule { id: format!("r-{index}"), text, sentence, allow: true, place: "bench:1".into() }
+    };
+    let set = compile(&Plan {
+        protocol: Protocol::Iec104,
+        settings: Settings([("cas", Setting::Ints(vec![1]))].into()),
+        rules: (0..rules).map(rule).collect(),
+        identities: vec!["scada-1".into()],
+        schedules: Vec::new(),
+        budgets: Vec::new(),
+    })
+    .expect("a good policy");
+    let view = set.view(&Who { identity: "scada-1".into(), roles: Vec::new() });
+    let (held, budgets) = (Held::new(&set), Budgets::new(&set));
+    // C_SE_NC_1, activation, common address 1, object 10, 12.5.
+    let asdu = [50, 1, 6, 0, 1, 0, 10, 0, 0, 0, 0, 0x48, 0x41, 0];
+    bencher.bench_local(|| {
+        let asdu = Asdu::read(black_box(&asdu), Direction::Control).expect("a legal ASDU");
+        let known = Known { held: &held, budgets: &budgets, failed: &[] };
+        let verdict = view.judge(&Message::Iec104(Request::new(asdu)), &known, Now::default());
+        assert!(matches!(verdict, Verdict::Allow(_)));
+        verdict
+    });
+}
+
+/// What a report of forty measured values costs before it is judged.
+#[divan::bench]
+fn read_a_report(bencher: Bencher<'_, '_>) {
+    let mut asdu = vec![13, 0x80 | 40, 3, 0, 1, 0, 1, 0, 0];
+    asdu.extend([0, 0, 0x48, 0x41, 0].repeat(40));
+    bencher.bench_local(|| Asdu::read(black_box(&asdu), Direction::Monitor).is_ok());
 }
 
 #[divan::bench]

@@ -28,7 +28,9 @@ fn table() -> String {
         let follows = match one.fate {
             Fate::Severed(reason) => format!("severed, `{reason}`"),
             Fate::Refused(reason, cause) => format!("refused, `{reason}`, cause {cause}"),
-            Fate::Alarmed(reason, Some(cause)) => format!("alarmed; towards a station refused, `{reason}`, cause {cause}"),
+            Fate::Alarmed(reason, Some(cause)) => {
+                format!("alarmed; towards a station refused, `{reason}`, cause {cause}")
+            }
             Fate::Alarmed(reason, None) => format!("alarmed; towards a station refused, `{reason}`"),
         };
         let _ = writeln!(table, "| `{}` | {} | {} | {follows} |", one.id, one.what, one.clause);

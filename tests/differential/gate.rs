@@ -80,7 +80,9 @@ impl Gate {
                         }
                     }
                 }
-                other @ (Step::Wait | Step::Own { .. }) => panic!("Modbus does not do that: {other:?}"),
+                other @ (Step::Wait | Step::Own { .. } | Step::Signal { .. }) => {
+                    panic!("Modbus does not do that: {other:?}")
+                }
             };
             let goes_on = matches!(verdict, Verdict::Passed { .. } | Verdict::Refused(_));
             items.push(Item::of(case, here, false, verdict));
@@ -125,7 +127,9 @@ impl Gate {
                     assert!(shown(&case.asked_pdu(), &pdu, &seen), "{pdu:02x?} shows something else: {seen:?}");
                     Verdict::Passed { used, unit, pdu }
                 }
-                DeviceStep::Own { .. } => panic!("Modbus has no housekeeping"),
+                other @ (DeviceStep::Own { .. } | DeviceStep::Unasked { .. } | DeviceStep::Signal { .. }) => {
+                    panic!("Modbus does not do that: {other:?}")
+                }
             };
             let goes_on = matches!(verdict, Verdict::Passed { .. } | Verdict::Refused(_));
             items.push(Item::of(case, here, settled, verdict));
@@ -211,7 +215,7 @@ fn data(values: Values<'_>) -> Vec<u8> {
     match values {
         Values::Words(bytes) => bytes.to_vec(),
         Values::Bits { packed, .. } => packed.to_vec(),
-        Values::None | Values::Bit(_) => Vec::new(),
+        Values::None | Values::Bit(_) | Values::One(_) => Vec::new(),
     }
 }
 
@@ -232,7 +236,8 @@ fn shown(asked: &[u8], answer: &[u8], seen: &[Seen]) -> bool {
     let read = &seen[seen.len() - count..];
     let values = answer[2..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
     let bits = answer[2..].iter().flat_map(|byte| (0..8).map(move |bit| u16::from(byte >> bit & 1)));
-    let same = |(at, (one, value)): (usize, (&Seen, u16))| one.address == first + at as u32 && one.value == value;
+    let same =
+        |(at, (one, value)): (usize, (&Seen, u16))| one.address == first + at as u32 && one.value == value.into();
     match asked[0] {
         1 | 2 => read.iter().zip(bits).enumerate().all(same),
         _ => read.iter().zip(values).enumerate().all(same),

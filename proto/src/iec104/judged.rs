@@ -307,6 +307,70 @@ fn presets_are_rules_that_stand() {
     ]);
 }
 
+fn word() -> impl Strategy<Value = String> {
+    let words: &[&str] = &[
+        "any",
+        "read",
+        "control",
+        "report",
+        "write",
+        "program",
+        "interrogation",
+        "counters",
+        "point",
+        "C_SC_NA_1",
+        "C_SC_TA_1",
+        "C_DC_NA_1",
+        "C_RC_NA_1",
+        "C_SE_NA_1",
+        "C_SE_NC_1",
+        "C_BO_NA_1",
+        "M_ME_NC_1",
+        "M_SP_TB_1",
+        "P_AC_NA_1",
+        "F_DR_TA_1",
+        "C_IC_NA_1",
+        "ca",
+        "ioa",
+        "1",
+        "7",
+        "1-9",
+        "=",
+        "[",
+        "]",
+        ",",
+        "on",
+        "off",
+        "lower",
+        "higher",
+        "0.5",
+        "-1.0",
+        "1.0",
+        "0..5",
+        "qualifier",
+        "20",
+        "step",
+        "from",
+        "up",
+        "via",
+        "45",
+        "58",
+        "exactly",
+        "select-first",
+        "when",
+        "max",
+        "6/min",
+        "as",
+        "f32",
+        "bit",
+        "whole",
+        "always",
+        "during",
+        "spends",
+    ];
+    prop_oneof![20 => proptest::sample::select(words).prop_map(String::from), 1 => any::<String>()]
+}
+
 /// A legal ASDU of a control centre with any address, value and qualifier.
 fn asked() -> impl Strategy<Value = Vec<u8>> {
     let places: Vec<usize> = (0..TYPES.len())
@@ -373,6 +437,12 @@ proptest! {
         let Ok(Ok(stored)) = built else { panic!("{built:?}") };
         prop_assert_eq!(deed_of(&stored.bytes()[1..]).first, deed_of(&one).first);
         prop_assert_eq!(printed(&stored.bytes()[1..], Some("scada-1")), rule);
+    }
+
+    /// Words in any order, with a little noise: what is read prints as itself, and builds or says why not.
+    #[test]
+    fn words_in_any_order_are_read_or_told_wrong(words in prop::collection::vec(word(), 0..20)) {
+        crate::sentence::fuzz_sentence(words.join(" ").as_bytes());
     }
 
     /// Any sentence of this grammar that can be written reads back as itself.
