@@ -14,6 +14,7 @@ mod incidents;
 mod lifecycle;
 mod mistakes;
 mod monitoring;
+mod oracle104;
 mod peers;
 mod policies;
 mod record;

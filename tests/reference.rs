@@ -149,7 +149,22 @@ fn sentences(page: &mut String, protocol: Protocol) {
         let named = if one.named_only { "must be named with `via`" } else { "" };
         let _ = writeln!(page, "| {} | {} | `{object}` | {} | {named} |", one.code, one.name, one.class);
     }
-    page.push_str("\nAny other function: `program function N`.\n");
+    if grammar.objects.iter().any(|one| one.index == Index::Code) {
+        page.push_str("\nAny other function: `program function N`.\n");
+    }
+    for one in grammar.twins {
+        let object = grammar.object(one.object).expect("a twin's object is in the table").word;
+        let only = one.function.map_or(String::new(), |code| format!(", function {code} only"));
+        let _ = write!(
+            page,
+            "{}`{}` is `{object}`{only}.",
+            if one.word == grammar.twins[0].word { "\n" } else { " " },
+            one.word
+        );
+    }
+    if !grammar.twins.is_empty() {
+        page.push('\n');
+    }
     for preset in protocol.presets() {
         let sentences: Vec<_> = preset.sentences.iter().map(|one| format!("`{one}`")).collect();
         let _ = writeln!(page, "\n`preset = \"{}\"` stands for {}.", preset.name, sentences.join(", "));
@@ -172,7 +187,7 @@ fn refusals(page: &mut String, protocol: Protocol) {
     for reason in Reason::ALL {
         let answer = protocol
             .answer(&Denied::because(*reason), &PeerOptions::default())
-            .map_or_else(|| "none".to_owned(), |code| format!("exception {code:02X}"));
+            .map_or_else(|| "none".to_owned(), |code| format!("{} {code:02X}", protocol.answer_word()));
         let _ = writeln!(page, "| `{reason}` | {answer} | {} |", reason.says());
     }
 }

@@ -29,6 +29,8 @@ mod clock;
 #[cfg(test)]
 mod conformance;
 mod content;
+#[cfg(test)]
+mod copied;
 mod describe;
 mod device;
 #[cfg(test)]

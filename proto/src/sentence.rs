@@ -7,8 +7,10 @@ use crate::{deed::ObjectId, vocab::Class};
 
 mod address;
 mod check;
+mod clause;
 mod clauses;
 mod forms;
+mod functions;
 mod fuzz;
 mod lex;
 mod near;

@@ -5,16 +5,17 @@
 //! values   bits are on or off; registers hold numbers within their type; a list has one value for each element
 //! type     registers only; whole elements fit the range; `swapped` needs more than one register
 //! ranges   nothing is written twice
-//! via      the class has these functions on the object
+//! via      the class has these functions on the object (`functions`)
 //! others   `bit`, `whole`, `step .. from`, `when`, `always`
 //! ```
 
 use alloc::{format, string::String, vec::Vec};
 
 use super::{
-    Addressing, Element, FaultKind, Form, Format, Grammar, Index, Num, ObjectSpec, SentenceFault,
-    address::{show_code, show_range},
-    clauses::{Clause, Draft},
+    Addressing, Element, FaultKind, Form, Format, Grammar, Num, ObjectSpec, SentenceFault,
+    address::show_range,
+    clause::Clause,
+    clauses::Draft,
     lex::{Span, Spanned},
     value::{Holds, misfit},
 };
@@ -55,28 +56,34 @@ pub(super) fn check(
     }
 }
 
-struct Check<'d> {
-    draft: &'d Draft,
-    grammar: &'d Grammar,
+pub(super) struct Check<'d> {
+    pub(super) draft: &'d Draft,
+    pub(super) grammar: &'d Grammar,
     faults: &'d mut Vec<SentenceFault>,
 }
 
 /// What the sentence is about.
-struct On<'d> {
-    class: Spanned<Class>,
-    object: Spanned<ObjectId>,
-    spec: &'d ObjectSpec,
+pub(super) struct On<'d> {
+    pub(super) class: Spanned<Class>,
+    pub(super) object: Spanned<ObjectId>,
+    pub(super) spec: &'d ObjectSpec,
     addressing: Addressing,
 }
 
 type SpannedRange = Spanned<(u32, u32)>;
 
 impl Check<'_> {
-    fn conflict(&mut self, at: Span, message: impl Into<String>, label: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn conflict(
+        &mut self,
+        at: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.faults.push(at.fault(FaultKind::Conflict, message, label, help));
     }
 
-    fn at(&self, clause: Clause) -> Option<Span> {
+    pub(super) fn at(&self, clause: Clause) -> Option<Span> {
         self.draft.seen.iter().find(|seen| seen.is == clause).map(|seen| seen.at)
     }
 
@@ -99,85 +106,6 @@ impl Check<'_> {
             self.conflict(on.class.at.to(on.object.at), message, "there is no such function", help);
         }
         fits
-    }
-
-    /// Codes of which no message of this class comes: the rule would do nothing, and a deny rule would seem to do something.
-    fn codes(&mut self, on: &On<'_>) {
-        if on.spec.index != Index::Code {
-            return;
-        }
-        for range in self.draft.ranges.clone() {
-            let shown = show_code(range.is.0);
-            let sub = range.is.0.checked_shr(8).and_then(|above| above.checked_sub(1));
-            let code = u16::try_from(range.is.0 & 0xFF).unwrap_or(0);
-            match (self.grammar.code_class)(code, sub.and_then(|sub| u8::try_from(sub).ok())) {
-                Ok(class) if class == on.class.is => {}
-                Ok(class) => {
-                    let message = format!("`{} {shown}` is no {}", on.spec.word, on.class.is);
-                    let help = format!("write `{class} {} {shown}`", on.spec.word);
-                    self.conflict(range.at, message, format!("of class {class}"), help);
-                }
-                Err(help) => {
-                    let message = format!("no message is `{} {shown}`", on.spec.word);
-                    self.conflict(range.at, message, "never comes", help);
-                }
-            }
-        }
-    }
-
-    /// The functions that `via` names. Where the index itself is the code (`function 90`), that code is one of them.
-    fn via(&mut self, on: &On<'_>) {
-        let here = |code: u16| {
-            self.grammar
-                .functions
-                .iter()
-                .any(|one| one.code == code && one.object == on.object.is && one.class == on.class.is)
-        };
-        let indexed = |code: u16| {
-            on.spec.index == Index::Code
-                && (self.draft.ranges.is_empty()
-                    || self.draft.ranges.iter().any(|one| {
-                        let (held, code) = (one.is.0, u32::from(code));
-                        held == code || held & 0xFF == code
-                    }))
-        };
-        let wrong: Vec<_> = self.draft.via.iter().filter(|code| !here(code.is) && !indexed(code.is)).copied().collect();
-        let mut fitting: Vec<String> = Vec::new();
-        for one in self.grammar.functions.iter().filter(|one| one.object == on.object.is && one.class == on.class.is) {
-            fitting.push(show_code(one.code.into()));
-        }
-        for code in wrong {
-            let shown = show_code(code.is.into());
-            let message = format!("function {shown} is no {} of `{}`", on.class.is, on.spec.word);
-            let help = if fitting.is_empty() || on.spec.index == Index::Code {
-                String::from("leave `via` out")
-            } else {
-                format!("the functions here are {}", fitting.join(", "))
-            };
-            self.conflict(code.at, message, "not a function of this class on this object", help);
-        }
-        for (place, code) in self.draft.via.iter().enumerate() {
-            if self.draft.via.iter().take(place).any(|other| other.is == code.is) {
-                let message = format!("function {} is written twice", show_code(code.is.into()));
-                self.conflict(code.at, message, "the second one", "write it once");
-            }
-        }
-    }
-
-    /// `exactly` and a twin's word say which function it is; `via` would say it again.
-    fn exactly(&mut self, on: &On<'_>) {
-        let exactly = self.at(Clause::Exactly);
-        if let (Some(at), Some(_)) = (self.at(Clause::Via), self.draft.twin.map(|_| on.object.at).or(exactly)) {
-            let help = "leave `via` out";
-            self.conflict(at, "the function is named already", "the second time", help);
-        } else if let Some(at) = exactly
-            && self.draft.twin.is_none()
-            && Clause::Exactly.is_served(self.grammar)
-            && self.grammar.own_function(on.object.is, on.class.is).is_none()
-        {
-            let message = format!("`{}` has no twin", on.spec.word);
-            self.conflict(at, message, "exactly as opposed to what?", "leave `exactly` out");
-        }
     }
 
     fn bit(&mut self, on: &On<'_>) {
@@ -307,15 +235,6 @@ impl Check<'_> {
         {
             let message = "a readback is a register that can be read";
             self.conflict(object.at, message, "no such register", "name one, such as `from input 12`");
-        }
-    }
-
-    fn selects(&mut self, on: &On<'_>) {
-        if let Some(at) = self.at(Clause::SelectFirst).filter(|_| Clause::SelectFirst.is_served(self.grammar))
-            && !(self.grammar.selects.contains(&on.object.is) && on.class.is == Class::Control)
-        {
-            let message = format!("`{} {}` has no select", on.class.is, on.spec.word);
-            self.conflict(at, message, "never selected", "leave it out");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::{Grammar, clauses::Clause};
+use super::{Grammar, clause::Clause};
 
 /// One clause, for the reference.
 #[derive(Clone, Debug, PartialEq, Eq)]

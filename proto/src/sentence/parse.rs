@@ -33,7 +33,8 @@ use super::{
     Addressing, FaultKind, Form, Grammar, Index, Sentence, SentenceFault,
     address::Reading,
     check,
-    clauses::{Clause, Draft},
+    clause::Clause,
+    clauses::Draft,
     lex::{Kind, Span, Spanned, Token, tokens},
     near,
 };
