@@ -145,6 +145,10 @@ impl<'b> Asdu<'b> {
 
     /// Tells every check of cause and content that fails, in the order of the octets.
     pub fn anomalies(&self, fault: &mut dyn FnMut(Check)) {
+        let [_, vsq, ..] = self.header;
+        if self.spec.form == Form::Each && vsq & SEQUENCE != 0 {
+            fault(Check::SequenceOdd);
+        }
         cause::check(self.spec, self.direction, self.cause(), self.is_negative(), fault);
         for object in self.objects() {
             let named = self.spec.kind.has_point();
@@ -313,9 +317,10 @@ pub fn mirror(asdu: &[u8], cause: u8, negative: bool) -> Option<Sheet> {
 fn layout(spec: &TypeSpec, vsq: u8, body: &[u8]) -> Result<(), Check> {
     let (count, sequence) = (usize::from(vsq & !SEQUENCE), vsq & SEQUENCE != 0);
     match (spec.form, sequence) {
-        (Form::Each | Form::One, true) => return Err(Check::SequenceNotAllowed),
+        (Form::One, true) => return Err(Check::SequenceNotAllowed),
         (Form::Sequence, false) => return Err(Check::SequenceNeeded),
-        (Form::Any, _) | (Form::Each | Form::One, false) | (Form::Sequence, true) => {}
+        // Stations send time tags in sequence although the standard does not: what it means is clear all the same.
+        (Form::Any | Form::Each, _) | (Form::One, false) | (Form::Sequence, true) => {}
     }
     if count == 0 {
         return Err(Check::NoObjects);

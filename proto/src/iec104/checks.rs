@@ -86,6 +86,7 @@ checks! {
     ObjectShort "object_short" Severed(LengthMismatch), "101 7.2.2", "every object that the structure qualifier counts is there";
     ObjectTrailing "object_trailing" Severed(LengthMismatch), "101 7.2.2", "nothing follows the last object that the structure qualifier counts";
     SequenceNotAllowed "sequence_not_allowed" Severed(Malformed), "101 7.3", "SQ is 1 only for types that may run in sequence";
+    SequenceOdd "sequence_odd" Alarmed(Malformed, None), "101 7.3", "objects with a time tag come each with its address";
     SequenceNeeded "sequence_needed" Severed(Malformed), "101 7.3.6", "a directory comes in sequence";
     OneObject "one_object" Severed(Malformed), "101 7.3", "a type that names one object carries one";
     AddressWrap "address_wrap" Severed(Malformed), "101 7.2.5", "a sequence ends at the last information object address";

@@ -155,7 +155,7 @@ pub(super) fn check(spec: &TypeSpec, direction: Direction, object: &[u8], fault:
     }
 }
 
-/// Tells `must` what must hold of an element.
+/// Tells `must` what must hold of an element that a station tells.
 fn element_check(kind: Kind, reader: &mut Reader<'_>, must: &mut dyn FnMut(bool, Check)) -> Result<(), Misfit> {
     match kind {
         Kind::Single => must(reader.u8()? & QDS_RESERVED == 0, Check::SingleReserved),
@@ -190,6 +190,16 @@ fn element_check(kind: Kind, reader: &mut Reader<'_>, must: &mut dyn FnMut(bool,
             protection_quality(reader, must)?;
         }
         Kind::Init => must(matches!(reader.u8()? & !SELECT, 0..=2 | 32..), Check::InitCause),
+        // Every pattern of these is legal.
+        Kind::NormalisedBare | Kind::Counter | Kind::Statistics => {}
+        other => act_check(other, reader, must)?,
+    }
+    Ok(())
+}
+
+/// The same of an element that a control centre sends.
+fn act_check(kind: Kind, reader: &mut Reader<'_>, must: &mut dyn FnMut(bool, Check)) -> Result<(), Misfit> {
+    match kind {
         Kind::SingleCommand => {
             let sco = reader.u8()?;
             must(sco & 2 == 0, Check::SingleCommandReserved);
@@ -223,16 +233,11 @@ fn element_check(kind: Kind, reader: &mut Reader<'_>, must: &mut dyn FnMut(bool,
             parameter_qualifier(reader.u8()?, must);
         }
         Kind::Activation => must(matches!(reader.u8()?, 1..=3 | 128..), Check::ParameterActivation),
-        // Every pattern of these is legal; of files only the type is understood.
-        Kind::NormalisedBare
-        | Kind::Counter
-        | Kind::Statistics
-        | Kind::BitsCommand
-        | Kind::Nothing
-        | Kind::Clock
-        | Kind::TestCounter
-        | Kind::File(_)
-        | Kind::Segment => {}
+        // Every pattern of these is legal; of files only the type is understood; the rest is told.
+        Kind::BitsCommand | Kind::Nothing | Kind::Clock | Kind::TestCounter | Kind::File(_) | Kind::Segment => {}
+        Kind::Single | Kind::Double | Kind::StepPosition | Kind::Bits | Kind::Packed | Kind::Init => {}
+        Kind::Normalised | Kind::NormalisedBare | Kind::Scaled | Kind::Float => {}
+        Kind::Counter | Kind::Statistics | Kind::Protection | Kind::Starts | Kind::Outputs => {}
     }
     Ok(())
 }

@@ -21,67 +21,15 @@ use crate::{
     vocab::Class,
 };
 
+const WORDS: &str = "
+    any read control report write program interrogation counters point C_SC_NA_1 C_SC_TA_1 C_DC_NA_1
+    C_RC_NA_1 C_SE_NA_1 C_SE_NC_1 C_BO_NA_1 M_ME_NC_1 M_SP_TB_1 P_AC_NA_1 F_DR_TA_1 C_IC_NA_1 ca ioa 1 7
+    1-9 = [ ] , on off lower higher 0.5 -1.0 1.0 0..5 qualifier 20 step from up via 45 58 exactly
+    select-first when max 6/min as f32 bit whole always during spends
+";
+
 fn word() -> impl Strategy<Value = String> {
-    let words: &[&str] = &[
-        "any",
-        "read",
-        "control",
-        "report",
-        "write",
-        "program",
-        "interrogation",
-        "counters",
-        "point",
-        "C_SC_NA_1",
-        "C_SC_TA_1",
-        "C_DC_NA_1",
-        "C_RC_NA_1",
-        "C_SE_NA_1",
-        "C_SE_NC_1",
-        "C_BO_NA_1",
-        "M_ME_NC_1",
-        "M_SP_TB_1",
-        "P_AC_NA_1",
-        "F_DR_TA_1",
-        "C_IC_NA_1",
-        "ca",
-        "ioa",
-        "1",
-        "7",
-        "1-9",
-        "=",
-        "[",
-        "]",
-        ",",
-        "on",
-        "off",
-        "lower",
-        "higher",
-        "0.5",
-        "-1.0",
-        "1.0",
-        "0..5",
-        "qualifier",
-        "20",
-        "step",
-        "from",
-        "up",
-        "via",
-        "45",
-        "58",
-        "exactly",
-        "select-first",
-        "when",
-        "max",
-        "6/min",
-        "as",
-        "f32",
-        "bit",
-        "whole",
-        "always",
-        "during",
-        "spends",
-    ];
+    let words: Vec<&str> = WORDS.split_whitespace().collect();
     prop_oneof![20 => proptest::sample::select(words).prop_map(String::from), 1 => any::<String>()]
 }
 

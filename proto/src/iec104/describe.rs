@@ -69,3 +69,75 @@ fn fields<'a>(asdu: &Asdu<'_>, object: Object<'a>, one: Described<'a>) -> Descri
         None => one,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{format, string::String, vec::Vec};
+
+    use super::*;
+    use crate::iec104::conformance::hex;
+
+    fn told(bytes: &str, direction: Direction) -> Vec<String> {
+        let (bytes, mut all) = (hex(bytes), Vec::new());
+        let asdu = Asdu::read(&bytes, direction).expect("an ASDU");
+        Request::new(asdu).describe(&mut |one| {
+            let shown = one.fields.iter().map(|(name, field)| match field {
+                Field::Int(int) => format!("{name} {int}"),
+                Field::Real(real) => format!("{name} {real}"),
+                Field::Flag(flag) => format!("{name} {flag}"),
+                Field::Text(text) => format!("{name} {text}"),
+                other => panic!("{other:?}"),
+            });
+            all.push(shown.collect::<Vec<_>>().join(", "));
+        });
+        all
+    }
+
+    #[test]
+    fn each_object_is_told_with_the_header_in_the_terms_of_the_wire() {
+        let (control, monitor) = (Direction::Control, Direction::Monitor);
+        for (bytes, direction, lines) in [
+            (
+                "2e0186 07 0100 e90300 8a",
+                control,
+                &[
+                    "type_id 46, cause 6, negative false, test true, originator 7, ca 1, ioa 1001, value 2, qualifier 2, \
+                   select true",
+                ][..],
+            ),
+            (
+                "098214000200 010000 0040 00 0080 91",
+                monitor,
+                &[
+                    "type_id 9, cause 20, negative false, test false, originator 0, ca 2, ioa 1, value 0.5, quality 0",
+                    "type_id 9, cause 20, negative false, test false, originator 0, ca 2, ioa 2, value -1, quality 145",
+                ],
+            ),
+            (
+                "010103000100 010000 03",
+                monitor,
+                &[
+                    "type_id 1, cause 3, negative false, test false, originator 0, ca 1, ioa 1, value 1, quality 2, anomaly \
+                   siq_reserved",
+                ],
+            ),
+            (
+                "640147000100 000000 14",
+                monitor,
+                &[
+                    "type_id 100, cause 7, negative true, test false, originator 0, ca 1, ioa 0, qualifier 20, select false",
+                ],
+            ),
+        ] {
+            assert_eq!(told(bytes, direction), lines, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_speaks_for_itself() {
+        let mut count = 0;
+        assert!(alone(&hex("680e00000000010103000100010000 01"), &mut |_| count += 1));
+        assert!(!alone(&hex("680401000000"), &mut |_| count += 1) && !alone(&[0x68], &mut |_| count += 1));
+        assert_eq!(count, 1);
+    }
+}
