@@ -216,3 +216,32 @@ fn watched(ready: &[Ready]) -> Vec<(ObjectId, u32, u32)> {
 
 /// `step_age` where the protocol's table does not say.
 const STEP_AGE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{
+        compile,
+        fixture::{COIL, HOLDING, INPUT, plan},
+    };
+
+    #[test]
+    fn points_that_rules_ask_about_are_merged_where_they_touch_and_only_there() {
+        let rules = [
+            "hmi write holding 1, 5-6 = 0..9 step 1",
+            "hmi write holding 7 = 0..9 step 1",
+            "hmi write holding 9 = 0..9 step 1 from input 3",
+            "hmi write coil 0 = on when coil 4 = on",
+        ];
+        let set = compile(&plan(&rules, &[])).expect("compiles");
+        let watched = [(COIL, 4, 4), (INPUT, 3, 3), (HOLDING, 1, 1), (HOLDING, 5, 7)];
+        assert_eq!(set.inner.watched, watched);
+        for (object, first, last) in watched {
+            for address in 0..12 {
+                let meant = watched.iter().any(|one| one.0 == object && (one.1..=one.2).contains(&address));
+                assert_eq!(set.inner.watches(object, address), meant, "{object:?} {address} of {first}-{last}");
+            }
+        }
+        assert!(!set.inner.watches(ObjectId(1), 4));
+    }
+}

@@ -52,7 +52,7 @@ fn by_bits<'p>(
     counts: &dyn Fn(&Piece) -> bool,
     used: &mut dyn FnMut(&'p Piece),
 ) -> bool {
-    let here = |piece: &&Piece| piece.first <= index && index <= piece.last && counts(piece);
+    let here = |piece: &&Piece| index <= piece.last && counts(piece);
     let all = pieces.iter().take_while(|piece| piece.first <= index).filter(here);
     if all.clone().fold(0, |mask, piece| mask | piece.mask) & need != need {
         return false;
@@ -95,6 +95,8 @@ mod tests {
         assert_eq!(try_cover(&pieces, (0, 4), all), Ok(std::vec![1]));
         assert_eq!(try_cover(&pieces, (0, 9), all), Ok(std::vec![1, 0]), "a token before `always`");
         assert_eq!(try_cover(&pieces, (3, 12), all), Err(10));
+        let longer = [piece(0, 0, 2, all, 0), piece(1, 0, 9, all, 0), piece(2, 1, 9, all, 0), piece(3, 1, 4, all, 0)];
+        assert_eq!(try_cover(&longer, (0, 9), all), Ok(std::vec![1]), "the longest, and the first of equals");
         assert_eq!(try_cover(&[], (u32::MAX, u32::MAX), all), Err(u32::MAX));
         assert_eq!(try_cover(&[piece(3, 0, u32::MAX, all, 0)], (7, u32::MAX), all), Ok(std::vec![3]));
     }

@@ -250,6 +250,7 @@ fn rtu_answers_are_those_of_the_one_request_in_flight() {
         assert_eq!(come_to(&mut device, &answer[..cut]), "need");
     }
     assert_eq!(come_to(&mut device, &answer), "told 5");
+    assert_eq!(come_to(&mut device, &[]), "need", "silence is no answer");
     assert_eq!(come_to(&mut device, &answer), "ends Some(UnsolicitedResponse)", "MB-11");
 }
 
