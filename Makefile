@@ -1,17 +1,18 @@
 # Two commands matter: `cargo run --release -- demo` and `make test`.
 #
-# test    everything that must be true of a commit: style, lints, licences, unit, property, simulation, black box, docs
+# test    everything that must be true of a commit: style, lints, licences, unit, property, simulation, black box, coverage, docs
 # setup   what the tests need from Debian and PyPI (asked for once; needs root or sudo for the Debian part)
 # bench   what is measured (never part of `test`)
 # soak    what runs long
 # fuzz    coverage-guided fuzzing of the parsers, and 10^8 lies against other people's parsers
+# mutants verdict code, changed in one place at a time: does a test mind? (hours; MUTANTS="--shard 1/4" for a part)
 
 VENV := $(CURDIR)/.venv
 export SLUICEGATE_TEST_PYTHON := $(VENV)/bin/python
 
-.PHONY: test setup fmt clippy unit docs bench soak fuzz fuzz-keep clean
+.PHONY: test setup fmt clippy unit coverage docs bench soak fuzz fuzz-keep mutants clean
 
-test: setup fmt clippy unit docs
+test: setup fmt clippy unit coverage docs
 	@echo "make test: all green"
 
 setup:
@@ -27,6 +28,10 @@ clippy:
 unit:
 	cargo build --bin sluicegate
 	cargo test --workspace
+
+# Branches of proto that its own tests take: printed, with those never taken, and at least 95 %.
+coverage:
+	tests/measure/coverage.sh 95
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
@@ -55,6 +60,11 @@ fuzz-keep:
 	for target in $(FUZZ_TARGETS); do \
 		cargo +nightly fuzz cmin --fuzz-dir fuzz $$target && python3 fuzz/seeds.py keep $$target fuzz/corpus/$$target || exit 1; \
 	done
+
+MUTANTS ?=
+mutants:
+	command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants
+	tests/measure/mutants.sh $(MUTANTS)
 
 clean:
 	cargo clean
