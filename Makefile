@@ -2,6 +2,7 @@
 #
 # test    everything that must be true of a commit: style, lints, licences, unit, property, simulation, black box, coverage, docs
 # setup   what the tests need from Debian and PyPI (asked for once; needs root or sudo for the Debian part)
+# deb     the Debian package, in target/debian (PROFILE=dev: quickly; TARGET=aarch64-unknown-linux-gnu: for arm64)
 # bench   what is measured (never part of `test`)
 # soak    what runs long
 # fuzz    coverage-guided fuzzing of the parsers, and 10^8 lies against other people's parsers
@@ -10,7 +11,7 @@
 VENV := $(CURDIR)/.venv
 export SLUICEGATE_TEST_PYTHON := $(VENV)/bin/python
 
-.PHONY: test setup fmt clippy unit coverage docs bench soak fuzz fuzz-keep mutants clean
+.PHONY: test setup fmt clippy unit coverage docs deb bench soak fuzz fuzz-keep mutants clean
 
 test: setup fmt clippy unit coverage docs
 	@echo "make test: all green"
@@ -35,6 +36,10 @@ coverage:
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+PROFILE ?= release
+deb:
+	packaging/build.sh --profile $(PROFILE) $(if $(TARGET),--target $(TARGET))
 
 bench:
 	cargo bench --bench path

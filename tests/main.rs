@@ -13,6 +13,7 @@ mod incidents;
 mod lifecycle;
 mod mistakes;
 mod monitoring;
+mod package;
 mod peers;
 mod policies;
 mod record;
