@@ -113,6 +113,10 @@ impl Device {
             return Err(Reason::NotCanonical);
         }
         let adu = Sheet::framed(self.ways.upstream_framing, id, request.unit, |pdu| request.write(pdu));
+        // RTU tells no length: what a device takes for the end of this must be its end, or the rest is another request.
+        if self.ways.upstream_framing == Framing::Rtu && !rtu::is_one_request(adu.as_slice()) {
+            return Err(Reason::NotCanonical);
+        }
         to_device.push(adu.as_slice()).map_err(|_| Reason::TooManyPending)?;
         if !request.is_answered() || self.is_broadcast(request.unit) {
             // One that answers all the same answers nothing.

@@ -323,3 +323,29 @@ fn what_was_repaired_is_told() {
         }
     }
 }
+
+/// GEN-05: FC 8/0 repeats what it is sent. Over MBAP that may be long; on a line without lengths its tail is a request.
+#[test]
+fn gen_05_nothing_leaves_over_rtu_whose_tail_is_a_request_of_its_own() {
+    let echo = |tail: &[u8]| [&hex("08 0000 a537"), tail].concat();
+    let smuggled = [&rtu::crc(&hex("01 08 0000 a537")).to_le_bytes()[..], &hex("01 06 0028 05dc")].concat();
+    for (pdu, passes) in [
+        (echo(&[]), true),
+        (echo(&smuggled), false),
+        (hex("08 0000"), false),
+        (hex("5a 0002"), false),
+        (hex("2b 0d 0100"), false),
+        (hex("2b 0e 01 00"), true),
+        (hex("15 09 06 0004 0007 0001 06af"), true),
+    ] {
+        let request = Request::of(1, &pdu).expect("legal");
+        let rtu = word("upstream_framing", "rtu");
+        let (mut device, mut out) = (device_with(1, Ids::Own, core::slice::from_ref(&rtu)), Out::new(300));
+        let sent = device.submit(&request, Ticket(1), at(0), &mut out);
+        assert_eq!(sent, if passes { Ok(Sent::Awaited) } else { Err(Reason::NotCanonical) }, "{pdu:02x?}");
+        assert_eq!((out.is_empty(), device.in_flight()), (!passes, usize::from(passes)), "{pdu:02x?}");
+        device.check_invariants();
+        let (mut over_tcp, mut out) = (super::super::vectors::device(1, Ids::Own), Out::new(300));
+        assert_eq!(over_tcp.submit(&request, Ticket(1), at(0), &mut out), Ok(Sent::Awaited), "{pdu:02x?}");
+    }
+}
