@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::{Fault, Plan, PolicySet, Rule, RuleIx, make::Bench, ready::Ready};
 use crate::{
     deed::ObjectId,
-    sentence::{Grammar, Max, Per},
+    sentence::{Grammar, Index, Max, Per},
     vocab::Class,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Compiled {
     pub(super) admitted: BTreeMap<Topic, Codes>,
     /// The functions that a rule must name.
     pub(super) named_only: Vec<(Class, ObjectId, u16)>,
+    /// The objects that a plain number or a code follows.
+    pub(super) numbered: Vec<ObjectId>,
     /// `units`; absent where the protocol's table has no such list.
     pub(super) units: Option<Vec<u32>>,
     /// `functions`, where the operator gave an outer list.
@@ -93,6 +95,12 @@ impl Compiled {
         self.named_only.contains(&(class, object, code))
     }
 
+    /// Whether the number behind this object chooses what the device does rather than a place in it: a sub-function of
+    /// FC 8, a list of FC 43/14, a function that is not understood. Another number is then another function.
+    pub(super) fn is_function(&self, class: Class, object: ObjectId) -> bool {
+        matches!(class, Class::Diagnose | Class::Identify | Class::Program) && self.numbered.contains(&object)
+    }
+
     pub(super) fn watches(&self, object: ObjectId, address: u32) -> bool {
         let after = self.watched.partition_point(|(other, first, _)| (*other, *first) <= (object, address));
         after
@@ -112,6 +120,11 @@ impl Compiled {
 
 pub(super) fn compile(plan: &Plan) -> Result<PolicySet, Vec<Fault>> {
     compile_with(plan, plan.protocol.grammar())
+}
+
+fn numbered(grammar: &Grammar) -> Vec<ObjectId> {
+    let places = (0..=u8::MAX).map(ObjectId).zip(grammar.objects);
+    places.filter(|(_, spec)| matches!(spec.index, Index::Number { .. } | Index::Code)).map(|(id, _)| id).collect()
 }
 
 pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, Vec<Fault>> {
@@ -138,6 +151,7 @@ pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, 
         watched: watched(&ready),
         ready,
         named_only,
+        numbered: numbered(grammar),
         units,
         functions,
         step_age: plan.settings.duration("step_age").unwrap_or(STEP_AGE),

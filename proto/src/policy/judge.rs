@@ -239,6 +239,9 @@ impl Hand<'_> {
             return deny(stage, failed.or(Some(first.rule)));
         }
         let mut refusal = Refusal { stage, reason: stage.reason(), rule: None, by_deny_rule: false };
+        if self.scales.policy.is_function(deed.class, deed.object) {
+            refusal.reason = Reason::FunctionNotAllowed;
+        }
         if !self.view.admitting(deed, None).any(|(_, ready)| ready.names_unit(deed.unit)) {
             refusal.reason = Reason::UnitNotAllowed;
         }
@@ -463,6 +466,22 @@ mod tests {
         gate = gate.at(0, &[1]);
         assert_eq!(gate.say("write holding 7 = 0"), "always 1", "an emergency does not wait for a read");
         assert_eq!(gate.say("write holding 7 = 9"), "ask holding 7+1");
+    }
+
+    /// MB-17, MB-18, MB-19: FC 8 and FC 43 are allowed by sub-function, so another sub-function is another function.
+    #[test]
+    fn mb_17_another_sub_function_is_another_function() {
+        let rules =
+            ["hmi diagnose diagnostic 0", "hmi identify device-id 1", "hmi program function 90", "hmi read fifo 7"];
+        let gate = Gate::new(&rules, &["any diagnose diagnostic 10"]);
+        gate.table(&[
+            ("diagnose diagnostic 0", "allow 0"),
+            ("diagnose diagnostic 4", "deny function_not_allowed"),
+            ("diagnose diagnostic 10", "deny address_not_allowed!"),
+            ("identify device-id 2", "deny function_not_allowed"),
+            ("program function 91", "deny function_not_allowed"),
+            ("read fifo 8", "deny address_not_allowed"),
+        ]);
     }
 
     #[test]
