@@ -348,6 +348,7 @@ mod tests {
         ]);
     }
 
+    /// MB-22, MB-23: the write half of FC 23, and FC 22.
     #[test]
     fn mb_21_22_functions_that_must_be_named_are() {
         let gate = Gate::new(
