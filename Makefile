@@ -46,6 +46,7 @@ bench:
 
 soak:
 	SLUICEGATE_SEEDS=20000 cargo test --release --test sluicegate-tests simulation -- --nocapture
+	SLUICEGATE_CASES=10000000 cargo test --release -p sluicegate-proto gen_16 -- --nocapture
 
 # Needs a nightly toolchain, cargo-fuzz and a C++ compiler; ten minutes a target unless FUZZ_SECONDS says otherwise. It goes on
 # from the lines of fuzz/seeds; `make fuzz-keep` writes what it found, minimised, back into them. Then come 10^8 lies

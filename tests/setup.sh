@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 venv=$1
 
-packages=(gcc libc6-dev pkg-config libmodbus-dev mbpoll stunnel4 openssl prometheus systemd python3-venv libfaketime
+packages=(gcc libc6-dev pkg-config libmodbus-dev mbpoll stunnel4 socat openssl prometheus systemd python3-venv libfaketime
   dpkg-dev binutils groff man-db lintian curl iproute2)
 # What reads the coverage that rustc counts: Debian's newest LLVM, or the toolchain's own tools where rustc's is newer.
 llvm=22
