@@ -349,3 +349,25 @@ fn gen_05_nothing_leaves_over_rtu_whose_tail_is_a_request_of_its_own() {
         assert_eq!(over_tcp.submit(&request, Ticket(1), at(0), &mut out), Ok(Sent::Awaited), "{pdu:02x?}");
     }
 }
+
+#[test]
+fn a_serial_line_is_left_alone_after_what_nobody_answers() {
+    let ways = [word("upstream_framing", "rtu"), word("unit0", "broadcast")];
+    let (mut device, mut out) = (device_with(1, Ids::Own, &ways), Out::new(300));
+    let after = |millis| Now { mono: Mono::ZERO.after(Duration::from_millis(millis)), ..Now::default() };
+    let pdu = hex("06 0001 0002");
+    let all = Request::of(0, &pdu).expect("legal");
+    assert_eq!(device.submit(&all, Ticket(1), after(0), &mut out), Ok(Sent::Unanswered));
+    assert!(!device.has_room());
+    assert_eq!(submit(&mut device, 2, "03 0000 0001", after(50), &mut out), Err(Reason::TooManyPending));
+    assert_eq!(device.deadline(), Some(after(100).mono));
+    assert_eq!(device.tick(after(99), &mut out), DeviceTick::Idle);
+    assert!(!device.has_room());
+    assert_eq!(device.tick(after(100), &mut out), DeviceTick::Idle);
+    assert_eq!((device.has_room(), device.deadline()), (true, None));
+    submit(&mut device, 2, "03 0000 0001", after(100), &mut out).expect("room");
+    // Behind MBAP stands a gateway that keeps its own line's time.
+    let (mut over_tcp, mut out) = (device_with(1, Ids::Own, &ways[1..]), Out::new(300));
+    assert_eq!(over_tcp.submit(&all, Ticket(1), after(0), &mut out), Ok(Sent::Unanswered));
+    assert!(over_tcp.has_room());
+}
