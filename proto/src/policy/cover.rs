@@ -109,6 +109,16 @@ mod tests {
         assert_eq!(try_cover(&bits[3..4], (7, 7), 8), Ok(std::vec![3]), "one bit is all that a mask needs");
     }
 
+    #[test]
+    fn of_rules_for_single_bits_the_cheapest_are_used_and_none_that_adds_nothing() {
+        let (low, high) = (0x00FF, 0xFF00);
+        let pieces = [piece(0, 7, 7, low, 1), piece(1, 7, 7, low, 0), piece(2, 7, 7, low, 0), piece(3, 7, 7, high, 0)];
+        assert_eq!(try_cover(&pieces, (7, 7), u16::MAX), Ok(std::vec![1, 3]));
+        let pieces = [piece(0, 7, 7, 2, 0), piece(1, 7, 7, 4, 0), piece(2, 7, 7, 9, 0)];
+        assert_eq!(try_cover(&pieces, (7, 7), 5), Ok(std::vec![1, 2]), "bits that nobody needs are no reason");
+        assert_eq!(try_cover(&pieces, (7, 8), 5), Err(8));
+    }
+
     proptest! {
         /// GEN-12: the union of what is allowed is the union element by element, and no more.
         #[test]

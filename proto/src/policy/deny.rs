@@ -174,6 +174,10 @@ mod tests {
         assert_eq!(rule(4, &[0, 7]), Some(RuleIx(2)));
         assert_eq!(rule(5, &[0, 7]), Some(RuleIx(2)));
         assert_eq!(rule(5, &[0, 8]), None);
+        let gate = Gate::new(&[], &["any write holding 5 = 7", "any write holding 0-9 = 7", "any write holding 6"]);
+        let of = |first| touch(&gate.view.inner, &write(first, 6, &[0, 7]), gate.now);
+        assert_eq!(of(5), Some(Touch { stage: Stage::Value, rule: RuleIx(0) }), "by the plan, not by the range");
+        assert_eq!(of(6), Some(Touch { stage: Stage::Address, rule: RuleIx(2) }), "whatever its values");
     }
 
     #[test]

@@ -422,9 +422,14 @@ mod tests {
         ]);
         assert_eq!(rule(&gate, "write holding 4-5 = [1, 15]"), Some(RuleIx(1)), "rule 0 fails elsewhere");
         assert_eq!(rule(&gate, "write holding 4-5 = [15, 1]"), Some(RuleIx(0)));
+        let gate = Gate::new(&["hmi write holding 4 bit 3 = on via 22", "hmi write holding 4 = 0..9 via 22"], &[]);
+        assert_eq!(rule(&gate, "write holding 4 bit 2 = off via 22"), Some(RuleIx(1)), "rule 0 is about another bit");
         let gate = Gate::new(&["hmi read holding 15-19", "hmi read holding 5-9"], &[]);
         assert_eq!(rule(&gate, "read holding 10-19"), Some(RuleIx(0)), "one that touches, before one that is near");
         assert_eq!(rule(&gate, "read holding 10-11"), Some(RuleIx(1)));
+        let gate = Gate::new(&["hmi read holding 5-9 unit 2", "hmi read holding 0-1 unit 1"], &[]);
+        assert_eq!(rule(&gate, "read holding 12"), Some(RuleIx(1)), "for this unit, before one that is nearer");
+        assert_eq!(rule(&gate, "read holding 12 unit 2"), Some(RuleIx(0)));
     }
 
     #[test]

@@ -402,7 +402,10 @@ mod tests {
 
     #[test]
     fn rules_of_whole_objects_and_of_codes_are_left_alone_by_the_outer_lists() {
-        let mut plan = plan(&["hmi read holding unit 7", "hmi write holding 0-3 = -5..5 as i16"], &[]);
+        let mut plan = plan(
+            &["hmi read holding unit 7", "hmi write holding 0-3 = -5..5 as i16", "hmi write coil 0-3 = on as bool"],
+            &[],
+        );
         plan.settings.0.remove("units");
         assert_eq!(faults(&plan), [""; 0], "without `units` every unit is served");
         Gate::of(&plan).table(&[
@@ -410,6 +413,8 @@ mod tests {
             ("read holding 65535", "deny unit_not_allowed"),
             ("write holding 3 = 65531", "allow 1"),
             ("write holding 3 = 65530", "deny value_not_allowed"),
+            ("write coil 2-3 = [on, on]", "allow 2"),
+            ("write coil 2-3 = [on, off]", "deny value_not_allowed"),
         ]);
         plan.settings.0.insert("functions", Setting::Ints([3, 6].to_vec()));
         let mut every = rule("hmi program function 90", true);
