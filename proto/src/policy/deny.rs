@@ -174,6 +174,11 @@ mod tests {
         assert_eq!(rule(4, &[0, 7]), Some(RuleIx(2)));
         assert_eq!(rule(5, &[0, 7]), Some(RuleIx(2)));
         assert_eq!(rule(5, &[0, 8]), None);
+        let gate = Gate::new(&["hmi write holding 0-9 via 22"], &["any write holding 5 = []"]);
+        gate.table(&[
+            ("write holding 5 = [] via 22", "deny value_not_allowed!"),
+            ("write holding 4 = [] via 22", "allow 0"),
+        ]);
         let gate = Gate::new(&[], &["any write holding 5 = 7", "any write holding 0-9 = 7", "any write holding 6"]);
         let of = |first| touch(&gate.view.inner, &write(first, 6, &[0, 7]), gate.now);
         assert_eq!(of(5), Some(Touch { stage: Stage::Value, rule: RuleIx(0) }), "by the plan, not by the range");
