@@ -42,6 +42,12 @@ pub(in crate::modbus) fn request(input: &[u8]) -> Framed<'_> {
     }
 }
 
+/// Whether `adu` is read as one request to its last byte. FC 8/0 may carry any data over MBAP, and an unknown function
+/// any payload: on a line without lengths their tail could be a request of its own.
+pub(in crate::modbus) fn is_one_request(adu: &[u8]) -> bool {
+    matches!(request(adu), Framed::Whole(whole) if whole.frame.len() == adu.len())
+}
+
 /// Cuts the first answer off `input`: the answer to `asked`, the PDU of the one request in flight.
 pub(in crate::modbus) fn response<'b>(input: &'b [u8], asked: &[u8]) -> Framed<'b> {
     let mut reader = Reader::new(input);

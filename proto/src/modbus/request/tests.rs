@@ -92,6 +92,16 @@ fn a_broken_length_severs_even_where_a_quantity_is_illegal_too() {
 }
 
 #[test]
+fn a_request_is_no_longer_than_a_pdu() {
+    let mut pdu = [0x5A; function::PDU_MAX + 1];
+    assert!(Request::of(1, &pdu[..function::PDU_MAX]).is_ok());
+    assert_eq!(Request::of(1, &pdu), Err(RequestFault::Severed(Reason::LengthMismatch)));
+    pdu[0] = 8;
+    assert_eq!(Request::of(1, &pdu), Err(RequestFault::Severed(Reason::LengthMismatch)));
+    assert_eq!(Request::of(1, &[]), Err(RequestFault::Severed(Reason::LengthMismatch)));
+}
+
+#[test]
 fn pad_bits_are_cleared_and_told() {
     let pdu = hex("0f 0013 000a 02 cdff");
     let request = Request::of(1, &pdu).expect("legal");
