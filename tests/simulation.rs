@@ -11,6 +11,7 @@ mod device;
 mod peer;
 mod world;
 
+pub(crate) use world::Rng;
 use world::World;
 
 /// Seeds of an ordinary run: enough that every fault of the list meets every other one.
