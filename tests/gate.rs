@@ -4,6 +4,7 @@
 //! gate          the child process: start, ready, signals, clean end; its log is printed when a test fails
 //! gate/site     a temporary plant: certificates, configuration, audit trail
 //! gate/device   a device of ours that remembers every byte
+//! gate/station  an IEC 104 station and a control centre of ours
 //! gate/peer     a client of ours, plain or TLS
 //! gate/openssl  certificates and connections made by openssl
 //! gate/tools    programs of others, and what happens where they are missing
@@ -13,6 +14,7 @@ mod device;
 pub(crate) mod openssl;
 mod peer;
 mod site;
+pub(crate) mod station;
 mod tools;
 
 use std::{

@@ -3,6 +3,7 @@
 mod imports;
 mod layout;
 mod sizes;
+mod spine;
 mod supply;
 
 use std::path::{Path, PathBuf};

@@ -1,9 +1,74 @@
 //! Would the gate have stopped what really happened?
 //!
-//! The incidents of the threat catalogue that are Modbus. The frames are ordinary, legal protocol actions; the policy is the least
+//! The incidents of the threat catalogue that are Modbus or IEC 104. The frames are ordinary, legal protocol actions; the policy is the least
 //! that stops them. Judged at the device's socket.
 
-use crate::gate::{Config, Device, Gate, Peer, Site};
+use crate::{
+    gate::{
+        Config, Device, Gate, Peer, Site,
+        station::{Centre, Manner, STARTDT, Station, TESTED, TESTFR, asdu},
+        wait,
+    },
+    telecontrol::Rtu,
+};
+
+/// IR-02: Industroyer walks over a range of points with select and execute, and shifts and repeats it. The station hears
+/// nothing of it, and the alarm is there within the first points.
+#[test]
+fn industroyer() {
+    let (site, station) = (Site::new(), Station::start(Manner::Confirms));
+    let allow = &["hmi read interrogation ca 1", "hmi control C_SC_NA_1 ca 1 ioa 100-110 = on select-first"];
+    let gate = Rtu { limits: "targets = \"50/min\"", allow, ..Rtu::default() }.start(&site, &station);
+    let mut malware = Centre::started(Peer::plain(&gate));
+    for ioa in (1..=2000).filter(|ioa| !(100..=110).contains(ioa)) {
+        for act in [0x81, 0x01] {
+            let answer = malware.ask(&asdu(45, 6, 0, 1, ioa, &[act]));
+            assert!(answer[4..6] == *"6f" || answer[4..6] == *"47", "{ioa}: {answer}");
+        }
+        malware.acknowledge();
+    }
+    assert!(station.asdus().is_empty(), "at the station: {:?}", station.asdus());
+    // Its sequence mode opens what it was told: an execute without the select that this station's rule wants.
+    assert!(malware.ask(&asdu(45, 6, 0, 1, 105, &[0x01])).starts_with("2d0147"));
+    assert!(malware.ask(&asdu(46, 6, 0, 1, 105, &[0x02])).starts_with("2e016c"), "no rule has double commands");
+    assert!(station.asdus().is_empty(), "at the station: {:?}", station.asdus());
+    site.record_with(&[("event", "denied"), ("reason", "address_not_allowed")]);
+    site.record_with(&[("event", "denied"), ("reason", "function_not_allowed")]);
+    gate.stop();
+}
+
+/// IR-03: Industroyer2 tests, starts, interrogates, and switches forty breakers, while the real centre is there.
+#[test]
+fn industroyer_2() {
+    let (site, station) = (Site::new(), Station::start(Manner::Confirms));
+    let gate = Rtu { allow: &["hmi read interrogation ca 1"], ..Rtu::default() }.start(&site, &station);
+    let real = Centre::started(Peer::plain(&gate));
+    let mut malware = Centre::new(Peer::plain(&gate));
+    malware.peer.send(&TESTFR);
+    assert_eq!(malware.next(), TESTED);
+    malware.peer.send(&STARTDT);
+    malware.peer.until_closed();
+    site.record_with(&[("event", "alarm"), ("reason", "session_conflict")]);
+    // It kills the real client, and comes again.
+    drop(real);
+    wait("the real centre is gone", || station.connections().1 == 0);
+    let mut malware = Centre::started(Peer::plain(&gate));
+    assert!(malware.ask(&asdu(100, 6, 0, 1, 0, &[20])).starts_with("640107"), "it may look");
+    while !malware.asdu().starts_with("64010a") {}
+    malware.acknowledge();
+    station.forget();
+    for ioa in 1..=40u32 {
+        let (kind, states) = if ioa % 2 == 0 { (45, [0u8, 1]) } else { (46, [1, 2]) };
+        for state in states {
+            let answer = malware.ask(&asdu(kind, 6, 0, 1, 1000 + ioa, &[state]));
+            assert_eq!(answer[4..6], *"6c", "{answer}");
+        }
+        malware.acknowledge();
+    }
+    assert!(station.asdus().is_empty(), "at the station: {:?}", station.asdus());
+    site.record_with(&[("event", "denied"), ("reason", "function_not_allowed"), ("identity", "scada")]);
+    gate.stop();
+}
 
 /// IR-08: the set-point for lye went from 100 to 11100 ppm.
 #[test]

@@ -15,6 +15,7 @@ mod peer;
 mod wire;
 mod world;
 
+pub(crate) use world::Rng;
 use world::World;
 
 /// Seeds of an ordinary run: enough that every fault of the list meets every other one.

@@ -59,6 +59,15 @@ impl Child {
         Self { child, port }.up()
     }
 
+    /// A Python program that takes its port, and what it says in a file.
+    pub(super) fn python(python: &str, name: &str, said: &Path) -> Self {
+        let port = free_port();
+        let file = std::fs::File::create(said).expect("created");
+        let mut command = Command::new(python);
+        command.arg(script(name)).arg(port.to_string()).stdin(Stdio::null()).stdout(file);
+        Self { child: command.spawn().expect("python runs"), port }.up()
+    }
+
     /// A libmodbus device.
     pub(crate) fn libmodbus(program: &Path) -> Self {
         let mut child = Command::new(program).stdout(Stdio::piped()).spawn().expect("it was compiled");

@@ -116,6 +116,10 @@ impl Tally {
 pub(crate) struct Rng(u64);
 
 impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
     pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -143,7 +147,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, loud: bool) -> Self {
-        let mut rng = Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut rng = Rng::new(seed);
         let ways = Ways::rolled(&mut rng);
         let site = Arc::new(site(&format!("{RULES}{WIDE}"), ways));
         let narrow = site_policy(&site_of(RULES, ways));

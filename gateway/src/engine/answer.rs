@@ -258,7 +258,7 @@ fn fail(core: &mut Core, ticket: Ticket, flight: &Flight, reason: Reason, now: N
 
 /// The message that waited for this read is judged again in its turn. It waits for that from now on: the time of the
 /// read was not the queue's.
-fn own_read_done(core: &mut Core, own: &OwnRead, ticket: Ticket, answered: bool, now: Now) {
+pub(super) fn own_read_done(core: &mut Core, own: &OwnRead, ticket: Ticket, answered: bool, now: Now) {
     let read = &own.read;
     let unit = core.conduit().protocol.grammar().unit_word;
     let object = core.conduit().protocol.grammar().objects.get(usize::from(read.object.0)).map_or("?", |one| one.word);

@@ -1,5 +1,7 @@
 //! Whose message goes to the device next, and may it still?
 
+use std::ops::ControlFlow;
+
 use sluicegate_proto::{
     deed::ReadFirst,
     half::{Sent, Ticket},
@@ -286,14 +288,8 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     }
     let conduit = &core.place.site.conduits[core.place.conduit.index()];
     let due = [session.frame_deadline(conduit), session.timer(conduit)].into_iter().flatten().min();
-    if due.is_some_and(|due| due <= now.mono)
-        && let Some(cause) = session.half.tick(now, &mut session.out)
-    {
-        if cause == Cause::FrameTimeout {
-            core.metrics.denial(Reason::FrameTimeout, core.mode());
-            core.trail_denied(key, &Denied::because(Reason::FrameTimeout), None, None);
-        }
-        return core.end(key, cause, now);
+    if due.is_some_and(|due| due <= now.mono) && tick_half(core, key, now).is_break() {
+        return;
     }
     pace::resume(core, key, now);
     pace::charge_delayed(core, key, now);
@@ -307,6 +303,25 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     } else {
         core.settle(key, now);
     }
+}
+
+/// What the clock does to the session's half. `Break`: the session has ended.
+fn tick_half(core: &mut Core, key: SessionKey, now: Now) -> ControlFlow<()> {
+    let Some(session) = core.sessions.get_mut(&key) else { return ControlFlow::Break(()) };
+    let before = session.out.len();
+    let Some(cause) = session.half.tick(now, &mut session.out) else {
+        // It may have had something to say of its own.
+        if session.out.len() != before {
+            core.wake(Wake::Session(key));
+        }
+        return ControlFlow::Continue(());
+    };
+    if cause == Cause::FrameTimeout {
+        core.metrics.denial(Reason::FrameTimeout, core.mode());
+        core.trail_denied(key, &Denied::because(Reason::FrameTimeout), None, None);
+    }
+    core.end(key, cause, now);
+    ControlFlow::Break(())
 }
 
 fn answer_slowed(core: &mut Core, key: SessionKey, now: Now) {

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use sluicegate_proto::{
-    half::{Place, Ticket, Unasked},
+    half::{Outcome, Place, Ticket, Unasked},
     policy::{Charges, Denied, Verdict},
     time::Now,
     vocab::{Cause, Mode, Reason, VerdictWord},
@@ -34,7 +34,7 @@ pub(super) fn is_choked(core: &mut Core, owner: Option<SessionKey>) -> bool {
 pub(super) enum Heard {
     /// It goes to the peer.
     Yes,
-    /// The policy refuses it: the device's half settles it, for nobody else will.
+    /// No peer is meant to hear it: the policy refuses it, or the gateway asked. The device's half settles it.
     Refused,
     /// There is no peer any more. It stays the device's: an event that is settled is gone for good.
     Nobody,
@@ -52,9 +52,17 @@ pub(super) fn unasked(
         && let Some(flight) = flying.remove(&ticket)
     {
         answer::came(core, &flight, outcome, now);
-        core.release(ticket);
-        if let Flown::Peer(key) = flight.what {
-            owner = Some(key);
+        match &flight.what {
+            Flown::Peer(key) => {
+                core.release(ticket);
+                owner = Some(*key);
+            }
+            // Its range is locked since before it left: what it says is what the device holds.
+            Flown::Own(own) => {
+                unasked.message.seen(&mut |seen| core.held.learn(seen, now.mono));
+                answer::own_read_done(core, own, ticket, outcome == Outcome::Ok, now);
+                return Heard::Refused;
+            }
         }
     }
     let alive = |key: &SessionKey| core.sessions.get(key).is_some_and(|session| session.ended.is_none());

@@ -46,7 +46,7 @@ pub(super) struct Session {
     pub(super) paused: Option<Mono>,
     /// ...for so many bytes that were read and not paid for.
     pub(super) unpaid: usize,
-    /// When reading last began again: what we left unread before is not the peer's delay.
+    /// When reading last began again after a pause: what we left unread before is not the peer's delay.
     pub(super) resumed: Mono,
     /// No message is taken until then, not even one that is here already.
     pub(super) hushed: Option<Mono>,
@@ -130,7 +130,7 @@ impl Session {
             active: now,
             paused: None,
             unpaid: 0,
-            resumed: now,
+            resumed: Mono::ZERO,
             hushed: None,
             held_back: None,
             has_floor: false,
@@ -195,7 +195,7 @@ impl Session {
     /// for lies unread.
     pub(super) fn timer(&self, conduit: &Conduit) -> Option<Mono> {
         let due = self.half.timer().filter(|_| self.paused.is_none())?;
-        Some(if due < self.resumed { self.resumed.after(conduit.timeouts.frame) } else { due })
+        Some(if due > Mono::ZERO && due < self.resumed { self.resumed.after(conduit.timeouts.frame) } else { due })
     }
 
     /// Whether one more message that nobody asked for finds room. One that has ended takes any: they go nowhere.

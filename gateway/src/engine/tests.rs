@@ -1,6 +1,7 @@
 //! Does one conduit keep its promises, between peers and a device that we play ourselves?
 
 mod bench;
+mod bound;
 mod bounds;
 mod budgets;
 mod device;

@@ -14,6 +14,7 @@ use core::time::Duration;
 use super::{
     apci::{self, Frame, Framed, Function, HEADER, LAST},
     asdu::{Asdu, AsduFault, Direction},
+    cause,
     checks::Check,
     describe,
     keys::Ways,
@@ -107,9 +108,23 @@ impl Device {
         }
     }
 
-    /// No station is asked in the gateway's own name: what it holds is known from what it reports.
-    pub(crate) fn ask(&mut self, _: &ReadFirst, _: Ticket, _: Now, _: &mut Out) -> Result<(), Reason> {
-        Err(Reason::FunctionNotAllowed)
+    /// The gateway's own question: what one point holds (C_RD).
+    pub(crate) fn ask(
+        &mut self,
+        read: &ReadFirst,
+        ticket: Ticket,
+        now: Now,
+        to_device: &mut Out,
+    ) -> Result<(), Reason> {
+        let (Ok(ca), 1) = (u16::try_from(read.unit), read.count) else { return Err(Reason::InternalError) };
+        let ([low, high], [ioa_low, ioa_middle, ioa_high, 0]) = (ca.to_le_bytes(), read.first.to_le_bytes()) else {
+            return Err(Reason::InternalError);
+        };
+        let asdu = [READ, 1, cause::REQUEST, 0, low, high, ioa_low, ioa_middle, ioa_high];
+        let asdu = Asdu::read(&asdu, Direction::Control).map_err(|_| Reason::InternalError)?;
+        self.submit(&Request::new(asdu), ticket, now, to_device)?;
+        self.calls.is_own(ticket);
+        Ok(())
     }
 
     pub(crate) fn signal(&mut self, signal: Signal, now: Now, to_device: &mut Out) {
@@ -269,6 +284,11 @@ impl Device {
         if let Some(check) = asdu.anomaly().filter(|_| self.ways.monitor_strict) {
             return Ok(self.dropped(used, reason(check)));
         }
+        if self.calls.hears_own(&asdu) {
+            self.taken(true);
+            self.settle();
+            return Ok(DeviceStep::Own { used });
+        }
         let place = match self.calls.place(&asdu) {
             Some(place) => place,
             // A command that confirms nothing (IE-20). A capture may have begun after what it confirms.
@@ -318,6 +338,9 @@ impl Device {
         self.window.settle(frames);
     }
 }
+
+/// C_RD_NA_1.
+const READ: u8 = 102;
 
 /// Whether it is a command's image. A parameter that an interrogation tells is none.
 fn confirms(asdu: &Asdu<'_>) -> bool {

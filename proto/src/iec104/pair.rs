@@ -4,6 +4,7 @@
 //! [awaited] -> 7, 9, 44..47, or the data that a read asked for -> settles it -> [past]
 //!           -> request_timeout                                              -> [past]
 //! [past]    -> a late confirmation, 10 (termination)                        -> follows it
+//!              some stations confirm a read with 7, too                      -> follows it
 //! ```
 
 use alloc::collections::VecDeque;
@@ -32,6 +33,8 @@ pub(super) struct Call {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     awaited: VecDeque<(Call, Ticket, Mono)>,
+    /// Reads of our own, whose confirmations no centre waits for.
+    own: VecDeque<Ticket>,
     past: VecDeque<Past>,
 }
 
@@ -75,18 +78,39 @@ impl Call {
     }
 
     fn is_confirmed_by(&self, told: &Asdu<'_>) -> bool {
-        self.is_meant(told)
-            && (told.cause() == cause::confirms(self.cause) || matches!(told.cause(), UNKNOWN_TYPE..=UNKNOWN_IOA))
+        let confirms = told.cause() == cause::confirms(self.cause)
+            || matches!(told.cause(), UNKNOWN_TYPE..=UNKNOWN_IOA)
+            || (told.is_negative() && told.cause() == cause::ACTIVATION_CON);
+        confirms && self.is_meant(told)
     }
 
-    fn is_ended_by(&self, told: &Asdu<'_>) -> bool {
-        self.cause == cause::ACTIVATION && told.cause() == cause::ACTIVATION_TERM && self.is_meant(told)
+    /// What belongs to it and says nothing new: its end; or that a read was understood, before the point that it asks for.
+    fn is_followed_by(&self, told: &Asdu<'_>) -> bool {
+        let follows = match self.cause {
+            cause::ACTIVATION => told.cause() == cause::ACTIVATION_TERM,
+            cause::REQUEST => told.cause() == cause::ACTIVATION_CON,
+            _ => false,
+        };
+        follows && told.type_id() == self.type_id && self.is_meant(told)
     }
 }
 
 impl Calls {
     pub(super) fn sent(&mut self, call: Call, ticket: Ticket, due: Mono) {
         self.awaited.push_back((call, ticket, due));
+    }
+
+    /// The read that was just sent is the gateway's own.
+    pub(super) fn is_own(&mut self, ticket: Ticket) {
+        if self.own.len() >= PAST_MAX {
+            self.own.pop_front();
+        }
+        self.own.push_back(ticket);
+    }
+
+    /// Whether what follows this read is the gateway's own to hear: that it was understood, before its answer.
+    pub(super) fn hears_own(&self, told: &Asdu<'_>) -> bool {
+        self.awaited.iter().any(|(call, ticket, _)| self.own.contains(ticket) && call.is_followed_by(told))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -119,16 +143,16 @@ impl Calls {
             return Some(Place::Settles(ticket, outcome));
         }
         // A station may end what it never confirmed.
-        if self.awaited.iter().any(|(call, ..)| call.is_ended_by(told)) {
+        if self.awaited.iter().any(|(call, ..)| call.is_followed_by(told)) {
             return Some(Place::Follows);
         }
         let fits = |one: &Past| {
             let confirms = (!one.confirmed || one.call.is_global()) && one.call.is_confirmed_by(told);
-            confirms || one.call.is_ended_by(told)
+            confirms || one.call.is_followed_by(told)
         };
         let at = self.past.iter().rposition(fits)?;
         let one = self.past.get_mut(at)?;
-        if one.call.is_ended_by(told) && !one.call.is_global() {
+        if one.call.is_followed_by(told) && !one.call.is_global() {
             self.past.remove(at);
         } else {
             one.confirmed = true;

@@ -104,7 +104,8 @@ impl Window {
     pub(super) fn settle(&mut self, frames: u16) {
         if frames > 0 && !self.observed {
             self.settled = after(self.settled, frames);
-            self.owing = self.owing.or(Some(None));
+            // Enough is due now, whenever the first of it came.
+            self.owing = if self.is_full() { Some(None) } else { self.owing.or(Some(None)) };
         }
     }
 
@@ -149,10 +150,7 @@ impl Window {
         let t1 = |since: Option<Mono>| since.map_or(Mono::ZERO, |since| since.after(self.t1));
         let left = self.unacknowledged.front().map(|since| t1(*since));
         let last = self.unacknowledged.back().filter(|since| since.is_none()).map(|_| Mono::ZERO);
-        let owing = self.owing.map(|since| match since {
-            Some(since) if !self.is_full() => since.after(self.t2),
-            _ => Mono::ZERO,
-        });
+        let owing = self.owing.map(|since| since.map_or(Mono::ZERO, |since| since.after(self.t2)));
         let test = match (self.tested, self.heard) {
             (Some(since), _) => since.after(self.t1),
             (None, Some(heard)) => heard.after(self.t3),
@@ -176,8 +174,12 @@ impl Window {
         }
         if self.is_full() || over(self.owing.flatten(), self.t2) {
             self.acknowledge(out);
+            // What found no room is tried again after another t2.
+            self.owing = self.owing.map(|_| Some(now.mono));
         }
-        if self.tested.is_none() && over(Some(heard), self.t3) && apci::write_u(Function::TestAct, out).is_ok() {
+        if self.tested.is_none() && over(Some(heard), self.t3) {
+            // One that finds no room is not answered either: nothing has left for so long.
+            let _ = apci::write_u(Function::TestAct, out);
             self.tested = Some(now.mono);
         }
         true

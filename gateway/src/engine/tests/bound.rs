@@ -1,0 +1,243 @@
+//! A session and its device connection that live and die together, and what the device says unasked.
+//!
+//! IEC 104 is the protocol that has both; the engine knows it only by its halves.
+
+use std::{sync::Arc, time::Duration};
+
+use sluicegate_config::plan::ConduitId;
+use sluicegate_proto::{
+    policy::{PolicySet, Who},
+    time::{Mono, Now},
+    vocab::Cause,
+};
+
+use super::bench::load;
+use crate::{
+    engine::{Engine, LinkKey, LinkWant, SessionKey, Setup},
+    observe::{
+        journal::{Journal, MemoryJournal},
+        metrics::ConduitMetrics,
+        record::Event,
+    },
+    permit::{Peer, Permit},
+};
+
+const START: [u8; 6] = [0x68, 4, 0x07, 0, 0, 0];
+const STARTED: [u8; 6] = [0x68, 4, 0x0b, 0, 0, 0];
+/// The window of either side.
+const K: u16 = 12;
+
+struct Pair {
+    engine: Engine,
+    journal: MemoryJournal,
+    peer: Arc<Peer>,
+    policy: Arc<PolicySet>,
+    /// What the device has sent so far.
+    sent: u16,
+}
+
+impl Pair {
+    fn new(keys: &str) -> Self {
+        let site = Arc::new(load(&format!("{SITE}{keys}\n")));
+        let (journal, memory) = Journal::memory(1000);
+        let policy = site.conduits[0].policy.clone();
+        let who = Who { identity: "scada".to_owned(), roles: vec!["hmi".to_owned()] };
+        let peer = Peer {
+            who,
+            identity: 0,
+            source: ([127, 0, 0, 1], 1024).into(),
+            listener: "ot".to_owned(),
+            key_hash: None,
+            names: Vec::new(),
+            not_after: None,
+        };
+        let engine = Engine::new(Setup {
+            metrics: ConduitMetrics::detached(&site.conduits[0]),
+            conduit: ConduitId(0),
+            epoch: 1,
+            clock: Box::new(|| at(0).mono),
+            site,
+            policy: policy.clone(),
+            journal,
+        });
+        Self { engine, journal: memory, peer: Arc::new(peer), policy, sent: 0 }
+    }
+
+    fn open(&mut self) -> (SessionKey, LinkKey) {
+        let permit = Permit::grant(self.peer.clone(), &self.policy, 1);
+        let key = self.engine.open(permit, at(0)).expect("there is room");
+        self.sent = 0;
+        let link = *self.engine.links().last().expect("it has a link of its own");
+        assert_eq!(self.engine.link_want(link), LinkWant::Dial, "at once");
+        (key, link)
+    }
+
+    /// Open, connected, started on both sides.
+    fn started(&mut self) -> (SessionKey, LinkKey) {
+        let (key, link) = self.open();
+        self.engine.link_up(link, at(0));
+        self.engine.peer_bytes(key, &START, at(0));
+        assert_eq!((self.to_device(link), self.to_peer(key)), (START.to_vec(), vec![]));
+        self.engine.device_bytes(link, &STARTED, at(0));
+        assert_eq!(self.to_peer(key), STARTED);
+        (key, link)
+    }
+
+    fn to_peer(&mut self, key: SessionKey) -> Vec<u8> {
+        let Some(out) = self.engine.to_peer(key) else { return Vec::new() };
+        let bytes = out.as_slice().to_vec();
+        out.consume(bytes.len());
+        self.engine.peer_flushed(key, bytes.len(), at(0));
+        self.engine.check_invariants();
+        bytes
+    }
+
+    fn to_device(&mut self, link: LinkKey) -> Vec<u8> {
+        let Some(out) = self.engine.to_device(link) else { return Vec::new() };
+        let bytes = out.as_slice().to_vec();
+        out.consume(bytes.len());
+        bytes
+    }
+
+    /// The device tells of a point.
+    fn event(&mut self, link: LinkKey, ioa: u8) {
+        let [low, high] = (self.sent << 1).to_le_bytes();
+        self.sent += 1;
+        let frame = [0x68, 14, low, high, 0, 0, 1, 1, 3, 0, 1, 0, ioa, 0, 0, 1];
+        self.engine.device_bytes(link, &frame, at(0));
+        self.engine.check_invariants();
+    }
+}
+
+fn at(millis: u64) -> Now {
+    Now { mono: Mono::ZERO.after(Duration::from_millis(1000 + millis)), ..Now::default() }
+}
+
+/// "I have so many."
+fn acknowledge(frames: u16) -> [u8; 6] {
+    let [low, high] = (frames << 1).to_le_bytes();
+    [0x68, 4, 1, 0, low, high]
+}
+
+#[test]
+fn a_word_waits_for_the_connection() {
+    let mut pair = Pair::new("");
+    let (key, link) = pair.open();
+    pair.engine.peer_bytes(key, &START, at(0));
+    assert!(pair.to_device(link).is_empty() && pair.to_peer(key).is_empty());
+    pair.engine.link_up(link, at(10));
+    assert_eq!(pair.to_device(link), START);
+}
+
+#[test]
+fn what_is_reported_is_acknowledged_by_the_peer_or_refused_by_the_policy() {
+    let mut pair = Pair::new("");
+    let (key, link) = pair.started();
+    pair.event(link, 5);
+    assert_eq!(pair.to_peer(key).len(), 16);
+    assert!(pair.to_device(link).is_empty(), "the peer has said nothing");
+    pair.engine.peer_bytes(key, &acknowledge(1), at(0));
+    assert_eq!(pair.to_device(link), acknowledge(1));
+    // Refused ones are settled by themselves, but never past one that the peer does not have.
+    pair.event(link, 6);
+    (0..8).for_each(|_| pair.event(link, 200));
+    pair.engine.tick(at(0));
+    assert_eq!((pair.to_peer(key).len(), pair.to_device(link).len()), (16, 0));
+    pair.engine.peer_bytes(key, &acknowledge(2), at(0));
+    assert_eq!(pair.to_device(link), acknowledge(10));
+    let denied = pair.journal.drain().into_iter().filter(|(_, record)| record.event == Event::Denied).count();
+    assert_eq!(denied, 8);
+}
+
+/// An event that comes for a session which has just ended stays the device's.
+#[test]
+fn nothing_is_settled_for_a_peer_that_is_gone() {
+    let mut pair = Pair::new("");
+    let (key, link) = pair.started();
+    pair.engine.end(key, Cause::Killed, at(0));
+    assert_eq!(pair.engine.link_want(link), LinkWant::Gone);
+    (0..20).for_each(|_| pair.event(link, 200));
+    pair.engine.tick(at(60_000));
+    assert!(pair.to_device(link).is_empty());
+    pair.engine.link_down(link, at(0));
+    assert!(pair.engine.links().is_empty());
+}
+
+#[test]
+fn they_end_together() {
+    let mut pair = Pair::new("");
+    let (key, link) = pair.open();
+    pair.engine.link_down(link, at(0));
+    assert_eq!(pair.engine.ended(key), Some(Cause::UpstreamUnavailable));
+    let (key, link) = pair.started();
+    pair.engine.link_down(link, at(0));
+    assert_eq!(pair.engine.ended(key), Some(Cause::DeviceClosed));
+    pair.engine.forget(key);
+    let (key, link) = pair.started();
+    pair.engine.peer_eof(key, true, at(0));
+    assert_eq!((pair.engine.ended(key), pair.engine.link_want(link)), (Some(Cause::Truncated), LinkWant::Gone));
+    pair.engine.link_down(link, at(0));
+    assert!(pair.engine.links().is_empty(), "no link is left over");
+}
+
+/// A peer that does not take what the device says stops the device, and no buffer grows.
+#[test]
+fn a_device_is_read_as_fast_as_its_peer() {
+    let mut pair = Pair::new("");
+    let (key, link) = pair.started();
+    let mut read = 0;
+    while pair.engine.wants_device_bytes(link) {
+        pair.event(link, 5);
+        read += 1;
+        assert!(read <= 2 * K, "a window left, a window waits");
+    }
+    assert_eq!(pair.to_peer(key).len(), usize::from(K) * 16);
+    assert!(!pair.engine.wants_device_bytes(link));
+    pair.engine.peer_bytes(key, &acknowledge(K), at(0));
+    assert_eq!(pair.to_peer(key).len(), usize::from(K) * 16);
+    assert!(pair.engine.wants_device_bytes(link));
+}
+
+#[test]
+fn only_one_has_the_floor() {
+    let mut pair = Pair::new("");
+    let (first, _) = pair.started();
+    let (second, link) = pair.open();
+    pair.engine.link_up(link, at(0));
+    pair.engine.peer_bytes(second, &START, at(0));
+    assert_eq!((pair.engine.ended(first), pair.engine.ended(second)), (None, Some(Cause::SessionConflict)));
+
+    let mut pair = Pair::new("standby = \"take-over\"");
+    let (first, _) = pair.started();
+    let (second, _) = pair.started();
+    assert_eq!((pair.engine.ended(first), pair.engine.ended(second)), (Some(Cause::SessionConflict), None));
+}
+
+const SITE: &str = r#"
+schema = 1
+[site]
+name = "bench"
+[zones.upper]
+level = 3
+[zones.lower]
+level = 1
+[identities.scada]
+zone = "upper"
+match = { source = "127.0.0.1/32" }
+roles = ["hmi"]
+[roles.hmi]
+[listeners.ot]
+zone = "upper"
+bind = "127.0.0.1:0"
+transport = "tcp"
+allow_plaintext = true
+[conduits.cell]
+from = "upper"
+to = "lower"
+listener = "ot"
+upstream = "127.0.0.1:1"
+protocol = "iec104"
+[conduits.cell.iec104]
+cas = [1]
+allow = ["hmi read interrogation ca 1", "any report M_SP_NA_1 ca 1 ioa 1-100"]
+"#;
