@@ -96,7 +96,9 @@ mod tests {
         assert_eq!(try_cover(&pieces, (0, 9), all), Ok(std::vec![1, 0]), "a token before `always`");
         assert_eq!(try_cover(&pieces, (3, 12), all), Err(10));
         let longer = [piece(0, 0, 2, all, 0), piece(1, 0, 9, all, 0), piece(2, 1, 9, all, 0), piece(3, 1, 4, all, 0)];
-        assert_eq!(try_cover(&longer, (0, 9), all), Ok(std::vec![1]), "the longest, and the first of equals");
+        assert_eq!(try_cover(&longer, (0, 9), all), Ok(std::vec![1]), "the longest");
+        let equal = [piece(0, 0, 9, all, 0), piece(1, 0, 9, all, 0)];
+        assert_eq!(try_cover(&equal, (0, 9), all), Ok(std::vec![0]), "the first of equals");
         assert_eq!(try_cover(&[], (u32::MAX, u32::MAX), all), Err(u32::MAX));
         assert_eq!(try_cover(&[piece(3, 0, u32::MAX, all, 0)], (7, u32::MAX), all), Ok(std::vec![3]));
     }

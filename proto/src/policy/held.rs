@@ -125,6 +125,7 @@ mod tests {
             "hmi write coil 1 = on when discrete 20 = on",
         ]);
         let at = Mono::from_nanos(7);
+        assert!(held.is_empty());
         let kept = [(HOLDING, 40), (HOLDING, 41), (INPUT, 12), (DISCRETE, 20)];
         for (object, address) in kept.into_iter().chain([(HOLDING, 39), (HOLDING, 42), (HOLDING, 50), (COIL, 20)]) {
             held.learn(seen(1, object, address, 3), at);

@@ -545,6 +545,12 @@ mod tests {
         assert_eq!(gate.say("write holding 1 = 1"), "spend 1");
         gate.budgets.give_back(taken);
         assert_eq!(gate.say("write holding 0 = 1"), "spend 0");
+        let mut each = Gate::new(&["hmi write holding 0 max 1/min each"], &[]);
+        let Verdict::Allow(charges) = each.verdict("write holding 0 = 1") else { panic!("allowed") };
+        let _others = each.budgets.reserve(&charges, 0, each.now.mono).expect("full");
+        assert_eq!(each.say("write holding 0 = 1"), "spend 0", "another's bucket is empty");
+        let _own = each.budgets.reserve(&charges, 1, each.now.mono).expect("full");
+        assert_eq!(each.say("write holding 0 = 1"), "deny rate_limited");
         gate.budgets = Gate::new(&["hmi write holding 0 max 1/min"], &[]).budgets;
         assert_eq!(gate.say("write holding 0 = 1"), "deny rate_limited");
     }

@@ -490,6 +490,14 @@ mod tests {
             ("write holding 1 = 4", "deny value_not_allowed"),
             ("write holding 1 = 0", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
         ]);
+        let mut third = every.clone();
+        third[3] = std::string::String::from("hmi write holding 1 bit 3 = on via 6, 22");
+        let third: std::vec::Vec<&str> = third.iter().map(std::string::String::as_str).collect();
+        Gate::new(&third, &[]).table(&[
+            ("write holding 1 = 8", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
+            ("write holding 1 = 9", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
+            ("write holding 1 = 1", "deny value_not_allowed"),
+        ]);
     }
 
     #[test]
