@@ -130,6 +130,7 @@ macro_rules! protocols {
 
         /// The server's role towards the peer: framing, ids, order of answers.
         #[derive(Debug)]
+        #[expect(clippy::large_enum_variant, reason = "there is one for each connection; a box would cost more than the room")]
         pub enum PeerHalf { $(#[doc = $word] $name(crate::$module::Peer)),+ }
 
         impl PeerHalf {
@@ -206,6 +207,7 @@ macro_rules! protocols {
 
         /// The client's role towards the device: own ids, own timers, one checked answer a request.
         #[derive(Debug)]
+        #[expect(clippy::large_enum_variant, reason = "there is one for each connection; a box would cost more than the room")]
         pub enum DeviceHalf { $(#[doc = $word] $name(crate::$module::Device)),+ }
 
         impl DeviceHalf {
