@@ -72,7 +72,7 @@ fn a_device_that_says_nothing_is_told_and_never_asked_twice() {
     gate.stop();
 }
 
-/// The answer that comes after its time belongs to nobody: least of all to the next request.
+/// GEN-08: the answer that comes after its time belongs to nobody: least of all to the next request.
 #[test]
 fn a_late_answer_reaches_nobody() {
     let (_site, device, gate) = plain(|config| config.defaults = "request_timeout = \"500ms\"".into());

@@ -182,7 +182,7 @@ fn gen_15_nobody_reads_what_we_let_through_as_something_else() {
         for (((item, clause), [sawp, rmodbus]), (scapy, pymodbus)) in items.iter().zip(clauses).zip(ours).zip(theirs) {
             let readings = [scapy, pymodbus, sawp, rmodbus];
             if single.is_some() {
-                eprintln!("{item:02x?}\nforbidden by {clause:?}\nscapy, pymodbus, sawp, rmodbus: {readings:02x?}");
+                eprintln!("{item:02x?}\nforbidden by {clause:?}\n{ORACLES:?}: {readings:02x?}\n");
             }
             tally.add(item, clause, &readings).unwrap_or_else(|why| {
                 panic!(

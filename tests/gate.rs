@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use device::{Answers, Device};
+pub(crate) use device::{Answers, Device, Wire, rtu};
 pub(crate) use peer::{Peer, frame, tls_config};
 pub(crate) use site::{Config, Site};
 pub(crate) use tools::{free_port, missing, repository, run, shared};

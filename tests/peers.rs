@@ -3,7 +3,7 @@
 //! A refused program raises its own documented error, and its next request on the same connection is served.
 
 mod c104;
-mod programs;
+pub(crate) mod programs;
 
 use std::{process::Command, sync::Arc, time::Duration};
 

@@ -5,10 +5,14 @@
 //!          ^ oracle: answers in order                     ^ oracle: every write is allowed by the policy of that moment,
 //!                                                           none arrives twice, every step fits what the device holds
 //! ```
+//! Seeds differ in the framing of both sides, in what becomes of an id used twice, and in how much is outstanding. Three units stand
+//! behind the address, one of them asleep at times; unit 0 is all of them, unit 255 the first.
+//!
 //! The same seed gives the same run. `SLUICEGATE_SEED=n` runs one seed and prints its events.
 
 mod device;
 mod peer;
+mod wire;
 mod world;
 
 pub(crate) use world::Rng;

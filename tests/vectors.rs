@@ -93,6 +93,7 @@ const fn due(id: &'static str, device: &'static [&'static str], end: End) -> Due
     Due { id, device, end }
 }
 
+/// GEN-04 (lengths that lie), GEN-09 (an exception as a request) and GEN-10 (functions of nobody) are among the vectors.
 #[test]
 fn every_cut_of_a_peers_bytes_comes_to_one_verdict() {
     let Some(vectors) = vectors("c2s") else { return };
@@ -117,6 +118,7 @@ fn every_cut_of_a_peers_bytes_comes_to_one_verdict() {
     gate.stop();
 }
 
+/// GEN-03: in one TLS record, in two, and a record for each byte.
 #[test]
 fn vectors_come_to_the_same_over_tls() {
     let Some(vectors) = vectors("c2s") else { return };
@@ -135,7 +137,7 @@ fn vectors_come_to_the_same_over_tls() {
     gate.stop();
 }
 
-/// GEN-08: what a device says falsely reaches nobody.
+/// GEN-08, MB-11, MB-13, MB-14: what a device says falsely reaches nobody.
 #[test]
 fn every_cut_of_a_devices_bytes_comes_to_one_verdict() {
     let Some(vectors) = vectors("s2c") else { return };

@@ -17,7 +17,7 @@ mod schema;
 mod tables;
 
 pub use reference::reference;
-pub use schema::schema;
+pub use schema::{schema, takes};
 
 /// How often a table may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,18 @@ pub struct TableSpec {
     pub served: bool,
     /// One line for the reference.
     pub doc: &'static str,
+}
+
+impl TableSpec {
+    /// How it is written: `[zones.NAME]`, `[[tests]]`; `Root` for what stands in no table.
+    pub fn heading(&self) -> String {
+        let path = self.path.replace('*', "NAME").replace("[]", "");
+        match self.shape {
+            _ if path.is_empty() => "Root".to_owned(),
+            Shape::One | Shape::Named => format!("`[{path}]`"),
+            Shape::Each => format!("`[[{path}]]`"),
+        }
+    }
 }
 
 /// A word or form of a key that is known but not served yet.

@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 mod about;
 mod check;
 mod explain;
+mod handbook;
 mod last;
 mod pki;
 mod start;
@@ -77,6 +78,10 @@ enum Command {
     Presets(Json),
     /// Start a real gateway between a device, an operator and an attacker, and check what the device saw.
     Demo(start::DemoArgs),
+    /// Print a man page, or write them all.
+    Man(handbook::ManArgs),
+    /// Print the completions of a shell.
+    Completions(handbook::CompletionsArgs),
     /// Print version, revision, TLS provider and protocols.
     Version(Json),
 }
@@ -114,6 +119,8 @@ fn dispatch(cli: &Cli) -> Exit {
         Command::Pki(command) => pki::pki(command),
         Command::Presets(json) => about::presets(json.json),
         Command::Demo(args) => start::demo(args),
+        Command::Man(args) => handbook::man(args),
+        Command::Completions(args) => handbook::completions(args),
         Command::Version(json) => about::version(json.json),
     }
 }

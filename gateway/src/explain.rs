@@ -8,6 +8,8 @@
 //!                                            -> Deny: answer (both halves play it) + nearest change
 //! ```
 
+use std::ops::ControlFlow;
+
 use sluicegate_config::plan::{Conduit, Identity, Site};
 use sluicegate_proto::{
     deed::ReadFirst,
@@ -15,7 +17,7 @@ use sluicegate_proto::{
     protocol::{Message, Stored},
     sentence::{Addressing, Form, Sentence, SentenceFault},
     time::{Mono, Now, ScheduleSet},
-    vocab::{Mode, Reason},
+    vocab::{Class, Mode, Reason},
 };
 
 mod answer;
@@ -206,7 +208,23 @@ pub fn message_of(conduit: &Conduit, sentence: &str) -> Result<Stored, ExplainEr
 pub fn build(conduit: &Conduit, sentence: &Sentence) -> Result<Stored, ExplainError> {
     let units = conduit.settings.ints(conduit.protocol.grammar().units_key);
     let unit = units.first().and_then(|one| u32::try_from(*one).ok()).unwrap_or(0);
-    conduit.protocol.build(sentence, unit).map_err(|fault| ExplainError::Build(fault.0))
+    let stored = conduit.protocol.build(sentence, unit).map_err(|fault| ExplainError::Build(fault.0))?;
+    let message = stored.message().ok_or_else(|| ExplainError::Build("it has no legal form".to_owned()))?;
+    if conduit.protocol.is_broadcast(&conduit.settings, message.unit()) && !only_writes(&message) {
+        let (unit, word) = (message.unit(), conduit.protocol.grammar().unit_word);
+        let why =
+            format!("{word} {unit} is all of conduit {}, and nobody answers for all: name one {word}", conduit.name);
+        return Err(ExplainError::Build(why));
+    }
+    Ok(stored)
+}
+
+fn only_writes(message: &Message<'_>) -> bool {
+    let other = message.deeds(&mut |deed| match deed.class {
+        Class::Write => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    });
+    other.is_continue()
 }
 
 /// Explains a whole message (one that was built, or one of the audit log).
@@ -325,7 +343,7 @@ pub(crate) fn deeds_of(who: &Who, message: &Message<'_>) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let _ = message.deeds::<()>(&mut |deed| {
         sentences.push(Sentence::of_deed(Some(&who.identity), &deed));
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     });
     sentences
 }

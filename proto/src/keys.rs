@@ -140,3 +140,26 @@ impl Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_setting_is_found_under_its_key_and_its_kind_alone() {
+        let settings = Settings(BTreeMap::from([
+            ("units", Setting::Ints([1, 2].to_vec())),
+            ("framing", Setting::Text("rtu".into())),
+            ("step_age", Setting::Duration(Duration::from_secs(3))),
+        ]));
+        assert_eq!(
+            (settings.ints("units"), settings.ints("framing"), settings.ints("none")),
+            (&[1, 2][..], &[][..], &[][..])
+        );
+        assert_eq!((settings.text("framing"), settings.text("units")), (Some("rtu"), None));
+        assert_eq!((settings.duration("step_age"), settings.duration("units")), (Some(Duration::from_secs(3)), None));
+        assert_eq!((settings.get("step_age").is_some(), settings.get("none")), (true, None));
+    }
+}

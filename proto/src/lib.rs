@@ -30,6 +30,8 @@ pub mod out;
 pub mod policy;
 pub mod protocol;
 pub mod reader;
+#[cfg(test)]
+mod seeds;
 pub mod sentence;
 pub mod time;
 pub mod vocab;

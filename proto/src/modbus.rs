@@ -30,6 +30,8 @@ mod request;
 mod response;
 mod tables;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vectors;
 
 pub use build::build;

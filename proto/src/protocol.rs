@@ -264,3 +264,101 @@ protocols! {
     Modbus = "modbus" in modbus,
     Iec104 = "iec104" in iec104,
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::{
+        half::{Body, Ids},
+        sentence::{Addressing, Form},
+    };
+
+    /// As the gateway drives it: a message is built, asked, sent, answered, refused, left without an answer.
+    #[test]
+    fn a_message_and_its_answer_go_through_the_dispatch_alone() {
+        let mut out = Out::new(600);
+        let options = PeerOptions { pending: 2, frame_timeout: Duration::from_secs(5), ..PeerOptions::default() };
+        let device_options = DeviceOptions {
+            settings: Settings::default(),
+            pending: 2,
+            frame_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(5),
+            ids: Ids::Own,
+        };
+        let (mut peer, mut device) =
+            (Protocol::Modbus.peer_half(&options), Protocol::Modbus.device_half(&device_options));
+        let now = Now::default();
+        let bytes = [0, 9, 0, 0, 0, 6, 1, 3, 0, 40, 0, 1];
+        assert!(matches!(peer.next(Input::Stream(&bytes[..9]), now, &mut out), Step::Need { at_least: 12 }));
+        assert_eq!((peer.deadline(), peer.tick(now, &mut out)), (Some(Mono::ZERO.after(Duration::from_secs(5))), None));
+        let Step::Asked(asked) = peer.next(Input::Stream(&bytes), now, &mut out) else { panic!("whole") };
+        let Body::Message(message) = asked.body else { panic!("legal") };
+        assert_eq!((message.protocol(), message.function(), message.unit()), (Protocol::Modbus, 3, 1));
+        let stored = message.store();
+        assert_eq!((stored.bytes(), stored.message()), (&bytes[6..], Some(message)));
+        let sentence = "read holding 40";
+        let grammar = Protocol::Modbus.grammar();
+        let sentence = Sentence::parse(sentence, Form::Deed, grammar, Addressing::ZeroBased).expect("a deed");
+        assert_eq!(Protocol::Modbus.build(&sentence, 1).as_ref(), Ok(&stored));
+        assert!(peer.has_room() && device.has_room());
+        peer.accept(&asked, Ticket(1)).expect("room");
+        assert_eq!(device.submit(&message, Ticket(1), now, &mut out), Ok(Sent::Awaited));
+        let read = ReadFirst { unit: 1, object: sentence.object, first: 7, count: 1 };
+        device.ask(&read, Ticket(2), now, &mut out).expect("room");
+        assert_eq!((peer.pending(), device.in_flight(), device.has_room()), (1, 2, false));
+        assert_eq!(device.deadline(), Some(Mono::ZERO.after(Duration::from_secs(5))));
+        let mut to_peer = Out::new(600);
+        let answer = [0, 1, 0, 0, 0, 5, 1, 3, 2, 5, 220];
+        match device.next(Input::Stream(&answer), now, &mut out) {
+            DeviceStep::Told { used, told } => {
+                let mut seen = Vec::new();
+                told.answer.seen(&mut |one| seen.push((one.address, one.value)));
+                assert_eq!((used, seen.as_slice()), (answer.len(), &[(40, 1500u16.into())][..]));
+                peer.deliver(&told, &mut to_peer).expect("room");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(to_peer.as_slice(), [0, 9, 0, 0, 0, 5, 1, 3, 2, 5, 220], "under the peer's own id");
+        assert_eq!(device.tick(now, &mut out), DeviceTick::Idle);
+        assert_eq!((device.abandon(), device.abandon()), (Some(Ticket(2)), None));
+        to_peer.clear();
+        let denied = Denied::because(Reason::FunctionNotAllowed);
+        peer.refuse(&asked, &denied, OnDeny::Refuse, &mut to_peer).expect("room");
+        assert_eq!(to_peer.as_slice(), [0, 9, 0, 0, 0, 3, 1, 0x83, 1]);
+        assert_eq!(Protocol::Modbus.answer(&denied, &options), Some(1));
+        for ticket in [3, 4] {
+            peer.accept(&asked, Ticket(ticket)).expect("room");
+            to_peer.clear();
+            if ticket == 3 {
+                peer.refuse_ticket(Ticket(ticket), &denied, OnDeny::Refuse, &mut to_peer).expect("room");
+            } else {
+                peer.unanswered(Ticket(ticket), &mut to_peer).expect("room");
+            }
+            assert_eq!((peer.pending(), to_peer.len()), (0, if ticket == 3 { 9 } else { 0 }));
+        }
+        peer.device_is(false, &mut to_peer);
+        peer.check_invariants();
+        device.check_invariants();
+    }
+
+    #[test]
+    fn every_protocol_brings_its_tables() {
+        for protocol in Protocol::ALL {
+            assert!(!protocol.grammar().objects.is_empty() && !protocol.keys().is_empty(), "{protocol}");
+        }
+        let preset = Protocol::Modbus.presets().first().map(|one| one.name);
+        assert_eq!(preset, Some("read-only"));
+        let plan = Plan {
+            protocol: Protocol::Modbus,
+            settings: Settings::default(),
+            rules: Vec::new(),
+            identities: Vec::new(),
+            schedules: Vec::new(),
+            budgets: Vec::new(),
+        };
+        assert_eq!(Protocol::Modbus.check(&plan, 1), []);
+        assert!(!Protocol::Modbus.is_broadcast(&plan.settings, 0));
+    }
+}

@@ -38,6 +38,8 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// [`Misfit::Short`] when fewer are left.
     pub fn take(&mut self, n: usize) -> Result<&'b [u8], Misfit> {
+        #[cfg(test)]
+        tests::step();
         let (head, tail) = self.rest.split_at_checked(n).ok_or(Misfit::Short)?;
         self.rest = tail;
         Ok(head)
@@ -48,6 +50,8 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// [`Misfit::Short`] at the end.
     pub fn u8(&mut self) -> Result<u8, Misfit> {
+        #[cfg(test)]
+        tests::step();
         let (head, tail) = self.rest.split_first().ok_or(Misfit::Short)?;
         self.rest = tail;
         Ok(*head)
@@ -58,6 +62,8 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// [`Misfit::Short`] when fewer are left.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Misfit> {
+        #[cfg(test)]
+        tests::step();
         let (head, tail) = self.rest.split_first_chunk::<N>().ok_or(Misfit::Short)?;
         self.rest = tail;
         Ok(*head)
@@ -73,6 +79,8 @@ impl<'b> Reader<'b> {
 
     /// All that is left.
     pub fn rest(&mut self) -> &'b [u8] {
+        #[cfg(test)]
+        tests::step();
         core::mem::take(&mut self.rest)
     }
 
@@ -86,8 +94,26 @@ impl<'b> Reader<'b> {
 }
 
 #[cfg(test)]
+pub(crate) use tests::steps;
+
+#[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+
     use super::*;
+
+    std::thread_local! {
+        /// Fields taken by this thread: what the tests call a step.
+        static STEPS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn step() {
+        STEPS.with(|all| all.set(all.get() + 1));
+    }
+
+    pub(crate) fn steps() -> u64 {
+        STEPS.with(Cell::get)
+    }
 
     #[test]
     fn fields_are_taken_in_order_and_nothing_may_be_left() {

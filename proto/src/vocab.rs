@@ -228,3 +228,34 @@ crate::words! {
         ExceptionCode = "exception_code",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, string::ToString};
+
+    use super::*;
+
+    #[test]
+    fn every_word_reads_as_itself_and_no_two_are_the_same() {
+        macro_rules! each {
+            ($($name:ident)+) => {$(
+                let words: BTreeSet<_> = $name::ALL.iter().map(|one| one.as_str()).collect();
+                assert_eq!(words.len(), $name::ALL.len());
+                for (place, one) in $name::ALL.iter().enumerate() {
+                    assert_eq!(($name::parse(one.as_str()), one.index()), (Some(*one), place));
+                    assert_eq!(one.to_string(), one.as_str());
+                }
+                assert_eq!($name::parse(""), None);
+                assert_eq!($name::parse("READ"), None, "words are written small");
+            )+};
+        }
+        each!(Class Mode OnDeny VerdictWord Reason Cause Repair);
+    }
+
+    #[test]
+    fn what_a_word_does_not_say_by_itself_is_said() {
+        assert!(Reason::ALL.iter().all(|one| one.says().ends_with('.')));
+        assert!(Cause::ALL.iter().all(|one| one.says().ends_with('.')));
+        assert_eq!((OnDeny::Drop.says(), Class::Read.says()), ("Silence.", ""));
+    }
+}

@@ -35,6 +35,17 @@ pub(crate) enum Answers {
     Falsely(Lie),
     /// It hangs up when a request comes.
     HangsUp,
+    /// As a serial line does behind its gateway: truly, but for these units, which say nothing.
+    SilentFor(Vec<u8>),
+}
+
+/// How a device frames what it hears and says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// MBAP.
+    Tcp,
+    /// Unit, PDU and CRC on a stream.
+    Rtu,
 }
 
 /// One request as it came.
@@ -42,7 +53,7 @@ pub(crate) enum Answers {
 pub(crate) struct Seen {
     /// On which connection, counted from 0.
     pub(crate) connection: usize,
-    /// The whole frame.
+    /// The whole frame; one that came in RTU as it would stand under id 0.
     pub(crate) frame: Vec<u8>,
 }
 
@@ -54,6 +65,7 @@ impl Seen {
 }
 
 struct Shared {
+    wire: Wire,
     memory: Mutex<Memory>,
     log: Mutex<Log>,
     answers: Mutex<Answers>,
@@ -82,12 +94,18 @@ struct Memory {
 impl Device {
     /// A device that answers truly.
     pub(crate) fn start() -> Self {
+        Self::on(Wire::Tcp)
+    }
+
+    /// The same in this framing.
+    pub(crate) fn on(wire: Wire) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a device needs a port");
         let address = listener.local_addr().expect("bound");
         let own: Vec<u16> = (0..=u16::MAX).collect();
         let memory =
             Memory { holding: own.clone(), input: own, coils: vec![false; 65536], discrete: vec![false; 65536] };
         let shared = Arc::new(Shared {
+            wire,
             memory: Mutex::new(memory),
             log: Mutex::default(),
             answers: Mutex::new(Answers::Truly),
@@ -214,12 +232,19 @@ impl Shared {
 
     /// Answers all whole requests of `pending`; `false` ends the connection.
     fn all(&self, connection: usize, pending: &mut Vec<u8>, stream: &mut TcpStream) -> bool {
-        while let Some(frame) = whole(pending) {
+        while let Some(frame) = self.whole(pending) {
             lock(&self.log).seen.push(Seen { connection, frame: frame.clone() });
             let answers = self.how();
             let bytes = match answers {
-                Answers::Truly | Answers::Later => answered(&frame, &lock(&self.memory).answer(&frame[7..])),
                 Answers::Never => continue,
+                Answers::SilentFor(units) if units.contains(&frame[6]) => {
+                    // Nobody answers, but whoever is spoken to does what it is told.
+                    lock(&self.memory).answer(&frame[7..]);
+                    continue;
+                }
+                Answers::Truly | Answers::Later | Answers::SilentFor(_) => {
+                    self.answered(&frame, &lock(&self.memory).answer(&frame[7..]))
+                }
                 Answers::Falsely(make) => make(&frame),
                 Answers::HangsUp => return false,
             };
@@ -228,6 +253,22 @@ impl Shared {
             }
         }
         true
+    }
+
+    /// Takes one whole frame off the front.
+    fn whole(&self, pending: &mut Vec<u8>) -> Option<Vec<u8>> {
+        match self.wire {
+            Wire::Tcp => whole(pending),
+            Wire::Rtu => whole_rtu(pending),
+        }
+    }
+
+    /// The frame of an answer to `request`.
+    fn answered(&self, request: &[u8], pdu: &[u8]) -> Vec<u8> {
+        match self.wire {
+            Wire::Tcp => answered(request, pdu),
+            Wire::Rtu => rtu(request[6], pdu),
+        }
     }
 
     fn send(&self, stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
@@ -310,6 +351,16 @@ impl Memory {
                 }
                 Ok(registers(23, self.holding.get(word(1)?..word(1)? + word(3)?).ok_or(2)?))
             }
+            // The examples of the Application Protocol, 6.7 to 6.21.
+            7 => Ok(vec![7, 0x6d]),
+            8 => Ok(pdu.to_vec()),
+            11 => Ok(vec![11, 0xff, 0xff, 0x01, 0x08]),
+            12 => Ok(vec![12, 8, 0, 0, 0x01, 0x08, 0x01, 0x21, 0x20, 0]),
+            17 => Ok(vec![17, 4, b'p', b'l', b'c', 0xff]),
+            20 => Ok(vec![20, 6, 5, 6, 0x0d, 0xfe, 0, 0x20]),
+            21 => Ok(pdu.to_vec()),
+            24 => Ok(vec![24, 0, 6, 0, 2, 0x01, 0xb8, 0x12, 0x84]),
+            43 => Ok([&[43, 14, pdu[2], 1, 0, 0, 3, 0, 4][..], b"Acme", &[1, 2], b"P1", &[2, 3], b"1.0"].concat()),
             _ => Err(1),
         }
     }
@@ -335,6 +386,42 @@ fn answered(request: &[u8], pdu: &[u8]) -> Vec<u8> {
 fn whole(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
     let length = 6 + usize::from(u16::from_be_bytes([*pending.get(4)?, *pending.get(5)?]));
     (pending.len() >= length).then(|| pending.drain(..length).collect())
+}
+
+/// The same where a frame's function tells its length. Panics where the CRC is wrong: the gate sent it.
+fn whole_rtu(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let count = |at: usize| pending.get(at).map(|count| at + 1 + usize::from(*count));
+    let length = match pending.get(1)? {
+        1..=6 | 8 => 6,
+        7 | 11 | 12 | 17 => 2,
+        15 | 16 => count(6)?,
+        20 | 21 => count(2)?,
+        22 => 8,
+        23 => count(10)?,
+        24 => 4,
+        43 => 5,
+        other => panic!("function {other} has no length in RTU"),
+    };
+    if pending.len() < length + 2 {
+        return None;
+    }
+    let bytes: Vec<u8> = pending.drain(..length + 2).collect();
+    assert_eq!(bytes, rtu(bytes[0], &bytes[1..length]), "the gate's CRC");
+    Some(super::frame(0, bytes[0], &bytes[1..length]))
+}
+
+/// A message in RTU: unit, PDU, CRC.
+pub(crate) fn rtu(unit: u8, pdu: &[u8]) -> Vec<u8> {
+    let mut bytes = [&[unit], pdu].concat();
+    let mut sum = 0xffff_u16;
+    for byte in &bytes {
+        sum ^= u16::from(*byte);
+        for _ in 0..8 {
+            sum = if sum & 1 == 1 { sum >> 1 ^ 0xa001 } else { sum >> 1 };
+        }
+    }
+    bytes.extend(sum.to_le_bytes());
+    bytes
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -12,7 +12,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
-use super::{Gate, PATIENCE, Site};
+use super::{Gate, PATIENCE, Site, rtu};
 
 /// A client, plain or TLS. Requests go to unit 1.
 pub(crate) struct Peer {
@@ -29,6 +29,11 @@ impl Peer {
     /// Over plain TCP.
     pub(crate) fn plain(gate: &Gate) -> Self {
         Self { stream: Stream::Plain(connect(gate.address())), next: 1 }
+    }
+
+    /// Over plain TCP, to anything.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { stream: Stream::Plain(connect(address)), next: 1 }
     }
 
     /// Over TLS, with the plant's certificate `name`.
@@ -77,6 +82,50 @@ impl Peer {
         answer.resize(6 + length, 0);
         self.read_exact(&mut answer[6..])?;
         Ok(answer)
+    }
+
+    /// Reads exactly so many bytes.
+    pub(crate) fn exactly(&mut self, n: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; n];
+        self.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Sends one request in RTU and reads its answer, of which the function and the byte count tell the length: the PDU.
+    pub(crate) fn ask_rtu(&mut self, unit: u8, pdu: &[u8]) -> io::Result<Vec<u8>> {
+        self.try_send(&rtu(unit, pdu))?;
+        self.answer_rtu(unit, pdu)
+    }
+
+    /// The same for a device whose answer may have any length: it ends where its CRC is right and nothing follows.
+    pub(crate) fn ask_rtu_of_any_length(&mut self, unit: u8, pdu: &[u8]) -> io::Result<Vec<u8>> {
+        self.try_send(&rtu(unit, pdu))?;
+        let mut bytes = self.exactly(4)?;
+        loop {
+            let end = bytes.len() - 2;
+            if end >= 2 && bytes == rtu(unit, &bytes[1..end]) {
+                return Ok(bytes[1..end].to_vec());
+            }
+            bytes.extend(self.exactly(1)?);
+        }
+    }
+
+    /// Reads the answer to `pdu`.
+    pub(crate) fn answer_rtu(&mut self, unit: u8, pdu: &[u8]) -> io::Result<Vec<u8>> {
+        let mut bytes = self.exactly(3)?;
+        let more = match bytes[1] {
+            0x80.. | 7 => 0,
+            5 | 6 | 11 | 15 | 16 => 3,
+            8 | 21 | 22 => pdu.len() - 2,
+            // As the device of the tests answers them.
+            24 => 7,
+            43 => 20,
+            _ => usize::from(bytes[2]),
+        };
+        bytes.extend(self.exactly(more + 2)?);
+        let end = bytes.len() - 2;
+        assert_eq!(bytes, rtu(unit, &bytes[1..end]), "unit and CRC of an answer");
+        Ok(bytes[1..end].to_vec())
     }
 
     /// Reads until the gate closes: the application's bytes until then. An abortive end is an end, too.

@@ -25,6 +25,7 @@ fn the_top_level_is_what_the_readme_says() {
         "fuzz",
         "gateway",
         "monitoring",
+        "packaging",
         "proto",
         "rustfmt.toml",
         "systemd",

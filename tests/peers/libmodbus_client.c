@@ -1,4 +1,5 @@
-/* A libmodbus client: works, is refused with its own errno, goes on. usage: libmodbus_client PORT */
+/* A libmodbus client: works, is refused with its own errno, goes on. usage: libmodbus_client PORT|LINE
+   A line, such as a pseudo terminal, is spoken to in RTU. */
 #include <errno.h>
 #include <modbus.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ static void refused(const char *what, int got, int expected) {
 int main(int count, char **words) {
     uint16_t values[2] = {3, 4}, one = 5, back = 0;
     uint8_t bits[3] = {1, 0, 1};
-    bus = modbus_new_tcp("127.0.0.1", count > 1 ? atoi(words[1]) : 502);
+    if (count > 1 && words[1][0] == '/') bus = modbus_new_rtu(words[1], 115200, 'N', 8, 1);
+    else bus = modbus_new_tcp("127.0.0.1", count > 1 ? atoi(words[1]) : 502);
     modbus_set_slave(bus, 1);
     modbus_set_response_timeout(bus, 30, 0);
     if (modbus_connect(bus) == -1) fail("connect");

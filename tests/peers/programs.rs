@@ -12,7 +12,7 @@ use super::UP;
 use crate::gate::{Gate, Site, free_port, missing, repository, run};
 
 /// A program in `tests/peers/`.
-pub(super) fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     repository().join("tests/peers").join(name)
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn python() -> Option<String> {
 }
 
 /// The C program of this name, compiled.
-pub(super) fn compiled(site: &Site, name: &str) -> PathBuf {
+pub(crate) fn compiled(site: &Site, name: &str) -> PathBuf {
     let (ok, flags) = run(Command::new("pkg-config").args(["--cflags", "--libs", "libmodbus"]));
     assert!(ok, "{flags}");
     let program = site.file(name);
@@ -36,17 +36,22 @@ pub(super) fn compiled(site: &Site, name: &str) -> PathBuf {
 }
 
 /// A program that listens; it ends with the test.
-pub(super) struct Child {
+pub(crate) struct Child {
     child: std::process::Child,
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Child {
     /// A pymodbus device: plain, or TLS with the plant's certificate of this name.
-    pub(super) fn pymodbus(python: &str, site: &Site, name: Option<&str>) -> Self {
+    pub(crate) fn pymodbus(python: &str, site: &Site, name: Option<&str>) -> Self {
+        Self::pymodbus_in(python, site, "socket", name)
+    }
+
+    /// The same in one of pymodbus' framings: `socket`, `rtu`.
+    pub(crate) fn pymodbus_in(python: &str, site: &Site, framer: &str, name: Option<&str>) -> Self {
         let port = free_port();
         let mut command = Command::new(python);
-        command.arg(script("pymodbus_server.py")).arg(port.to_string());
+        command.arg(script("pymodbus_server.py")).arg(port.to_string()).arg(framer);
         if let Some(name) = name {
             command.arg(site.crt("plant")).arg(site.crt(name)).arg(site.key(name));
         }
@@ -64,11 +69,29 @@ impl Child {
     }
 
     /// A libmodbus device.
-    pub(super) fn libmodbus(program: &Path) -> Self {
+    pub(crate) fn libmodbus(program: &Path) -> Self {
         let mut child = Command::new(program).stdout(Stdio::piped()).spawn().expect("it was compiled");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says its port");
         Self { child, port: line.trim().parse().expect("a port") }
+    }
+
+    /// A libmodbus device that speaks RTU on a serial line, and the server that puts its line on the network as it is.
+    pub(crate) fn serial_libmodbus(site: &Site, program: &Path) -> (Self, Self) {
+        let (port, line) = (free_port(), site.file("device-line"));
+        let listen = format!("tcp-listen:{port},bind=127.0.0.1,reuseaddr");
+        let server = Self { child: socat(&line, &listen), port };
+        let mut child = Command::new(program).arg(&line).stdout(Stdio::piped()).spawn().expect("it was compiled");
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut said).expect("it says that it is there");
+        assert_eq!(said.trim(), "0");
+        (server, Self { child, port: 0 })
+    }
+
+    /// A serial line whose bytes go to the gate as they are.
+    pub(crate) fn serial_line(site: &Site, gate: &Gate) -> (Self, PathBuf) {
+        let line = site.file("client-line");
+        (Self { child: socat(&line, &format!("tcp:{}", gate.address())), port: 0 }, line)
     }
 
     /// Waits until it listens.
@@ -83,6 +106,14 @@ impl Child {
     }
 }
 
+/// A pseudo terminal at `line`, joined to `far`.
+fn socat(line: &Path, far: &str) -> std::process::Child {
+    let near = format!("pty,raw,echo=0,link={}", line.display());
+    let child = Command::new("socat").arg(near).arg(far).stdin(Stdio::null()).spawn().expect("socat runs");
+    crate::gate::wait("the line is there", || line.exists());
+    child
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -91,13 +122,13 @@ impl Drop for Child {
 }
 
 /// An stunnel on the operator's machine: plain Modbus in, TLS with `scada`'s certificate out.
-pub(super) struct Tunnel {
+pub(crate) struct Tunnel {
     _child: Child,
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Tunnel {
-    pub(super) fn to(site: &Site, gate: &Gate) -> Self {
+    pub(crate) fn to(site: &Site, gate: &Gate) -> Self {
         let port = free_port();
         let text = format!(
             "foreground = yes\npid =\ndebug = warning\n[gate]\nclient = yes\naccept = 127.0.0.1:{port}\nconnect = {}\nsni = gate\n\

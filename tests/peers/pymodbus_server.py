@@ -1,4 +1,4 @@
-"""A pymodbus device, unit 1. usage: pymodbus_server.py PORT [CA CRT KEY]; with the last three it takes TLS with client certificates."""
+"""A pymodbus device, unit 1. usage: pymodbus_server.py PORT FRAMER [CA CRT KEY]; with the last three it takes TLS with client certificates."""
 
 import asyncio
 import ssl
@@ -6,6 +6,7 @@ import sys
 import warnings
 
 warnings.filterwarnings("ignore")
+from pymodbus import FramerType
 from pymodbus.server import StartAsyncTcpServer, StartAsyncTlsServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -20,10 +21,11 @@ device = SimDevice(
         [SimData(0, count=1000, values=9, datatype=DataType.REGISTERS)],
     ),
 )
-if len(sys.argv) == 2:
-    asyncio.run(StartAsyncTcpServer(device, address=address))
+framer = FramerType(sys.argv[2])
+if len(sys.argv) == 3:
+    asyncio.run(StartAsyncTcpServer(device, address=address, framer=framer))
 else:
-    ca, crt, key = sys.argv[2:5]
+    ca, crt, key = sys.argv[3:6]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_verify_locations(ca)
     context.load_cert_chain(crt, key)

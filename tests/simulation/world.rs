@@ -17,7 +17,7 @@ use sluicegate_proto::{
     vocab::Cause,
 };
 
-use super::{device::Device, peer::Peer};
+use super::{device::Device, peer::Peer, wire::Ways};
 
 /// The rules that `device::Device::write` knows too. `WIDE` stands only in the wide policy.
 const RULES: &str = r#"
@@ -52,10 +52,18 @@ pub(crate) struct Tally {
     pub(crate) hang_ups: u64,
     pub(crate) cuts: u64,
     pub(crate) ended: u64,
+    /// Requests that crossed in RTU, that went to all units, that a sleeping unit did not hear.
+    pub(crate) rtu: u64,
+    pub(crate) broadcasts: u64,
+    pub(crate) unheard: u64,
+    /// Ids used twice.
+    pub(crate) duplicates: u64,
+    /// Answers that say that there was none.
+    pub(crate) no_response: u64,
 }
 
 impl Tally {
-    fn fields(&self) -> [u64; 13] {
+    fn fields(&self) -> [u64; 18] {
         [
             self.reads,
             self.writes,
@@ -70,6 +78,11 @@ impl Tally {
             self.hang_ups,
             self.cuts,
             self.ended,
+            self.rtu,
+            self.broadcasts,
+            self.unheard,
+            self.duplicates,
+            self.no_response,
         ]
     }
 
@@ -87,6 +100,11 @@ impl Tally {
         self.hang_ups += other.hang_ups;
         self.cuts += other.cuts;
         self.ended += other.ended;
+        self.rtu += other.rtu;
+        self.broadcasts += other.broadcasts;
+        self.unheard += other.unheard;
+        self.duplicates += other.duplicates;
+        self.no_response += other.no_response;
     }
 
     pub(crate) fn is_rich(&self) -> bool {
@@ -130,9 +148,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, loud: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let pending = 1 + rng.below(4);
-        let site = Arc::new(site(&format!("{RULES}{WIDE}"), pending));
-        let narrow = site_policy(&site_of(RULES, pending));
+        let ways = Ways::rolled(&mut rng);
+        let site = Arc::new(site(&format!("{RULES}{WIDE}"), ways));
+        let narrow = site_policy(&site_of(RULES, ways));
         let (journal, memory) = Journal::memory(4096);
         let now = Rc::new(Cell::new(1_000));
         let clock = now.clone();
@@ -154,8 +172,8 @@ impl World {
             site,
             stage: Stage::Wide,
             epoch: 1,
-            peers: (0..4).map(|index| Peer::new(index < 3)).collect(),
-            device: Device::new(),
+            peers: (0..4).map(|index| Peer::new(index < 3, ways)).collect(),
+            device: Device::new(ways.back),
             live: None,
             unique: 0,
             tally: Tally::default(),
@@ -188,6 +206,10 @@ impl World {
             89..=92 => self.change_policy(),
             93..=95 => self.hang_up(),
             96 | 97 => self.cut_device(),
+            98 => {
+                self.device.asleep = !self.device.asleep;
+                self.say(format_args!("the sleeper sleeps: {}", self.device.asleep));
+            }
             _ => self.pass(1),
         }
     }
@@ -219,7 +241,7 @@ impl World {
         let Some(key) = self.peers[index].session else { return };
         let mut bytes = std::mem::take(&mut self.peers[index].unsent);
         for _ in 0..=self.rng.below(3) {
-            let frame = self.peers[index].frame(&mut self.unique, &mut self.rng);
+            let frame = self.peers[index].frame(&mut self.unique, &mut self.rng, &mut self.tally);
             bytes.extend(frame);
         }
         if self.rng.below(4) == 0 {
@@ -421,14 +443,17 @@ impl World {
             }
             self.settle();
         }
-        for _ in 0..200 {
+        // A stop to the sleeper is tried whatever is known of it, so each of them may take a whole `request_timeout`.
+        let owed =
+            |world: &Self| world.peers.iter().filter(|peer| peer.session.is_some()).map(Peer::owed).sum::<usize>();
+        for turn in 0..4_000 {
             self.pass(200);
             self.settle();
+            if turn > 200 && owed(self) == 0 {
+                break;
+            }
         }
-        for (index, peer) in self.peers.iter().enumerate() {
-            let owed = peer.expected.len();
-            assert!(peer.session.is_none() || owed == 0, "peer {index} is still owed {owed} answers after 40 s");
-        }
+        assert_eq!(owed(self), 0, "answers are still owed after 800 s");
         self.engine.drain(self.now());
         self.settle();
         assert!(self.engine.sessions().is_empty(), "a quiet conduit drains at once");
@@ -444,11 +469,12 @@ fn site_policy(site: &Site) -> Arc<PolicySet> {
     site.conduits[0].policy.clone()
 }
 
-fn site(rules: &str, pending: u64) -> Site {
-    site_of(rules, pending)
+fn site(rules: &str, ways: Ways) -> Site {
+    site_of(rules, ways)
 }
 
-fn site_of(rules: &str, pending: u64) -> Site {
+fn site_of(rules: &str, ways: Ways) -> Site {
+    let (pending, keys) = (ways.pending, ways.keys());
     let text = format!(
         r#"
 schema = 1
@@ -491,7 +517,10 @@ upstream_pending = {pending}
 [conduits.cell.limits]
 refusals = "1000/s burst 1000"
 [conduits.cell.modbus]
-units = [1]
+units = [0, 1, 2, 3]
+unit0 = "broadcast"
+unit_map = {{ 255 = 1 }}
+{keys}
 allow = [{rules}]
 "#
     );

@@ -2,19 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{Shape, tables};
+use super::tables;
 use crate::finding::CODES;
 
 /// The reference of the configuration as Markdown: every table with its keys, then what is not served, then the codes.
 pub fn reference() -> String {
     let mut page = String::from("# Configuration reference\n\nMade from the key table of the program.\n");
     for table in tables() {
-        let path = table.path.replace('*', "NAME").replace("[]", "");
-        let heading = match table.shape {
-            _ if path.is_empty() => "Root".to_owned(),
-            Shape::One | Shape::Named => format!("`[{path}]`"),
-            Shape::Each => format!("`[[{path}]]`"),
-        };
+        let heading = table.heading();
         let unserved = if table.served { "" } else { " Not served yet." };
         let _ = write!(
             page,

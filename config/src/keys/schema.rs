@@ -90,7 +90,7 @@ fn kind(kind: Kind) -> Value {
 }
 
 /// What a key takes, in the reference.
-pub(super) fn takes(kind: Kind) -> String {
+pub fn takes(kind: Kind) -> String {
     match kind {
         Kind::Bool => "true, false".to_owned(),
         Kind::Int(low, high) => format!("{low} to {high}"),

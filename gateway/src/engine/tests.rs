@@ -8,6 +8,7 @@ mod device;
 mod hostile;
 mod life;
 mod limits;
+mod line;
 mod monitor;
 mod path;
 mod record;

@@ -41,9 +41,7 @@ pub(super) fn change(
     }
     let copied = copy(conduit, who, message, denied);
     match denied.reason {
-        Reason::UnitNotAllowed => {
-            only(format!("add {} to `units` in [conduits.{}.{}]", message.unit(), conduit.name, conduit.protocol))
-        }
+        Reason::UnitNotAllowed => only(unit_change(conduit, message.unit())),
         Reason::FunctionNotAllowed => function_change(conduit, who, message, copied, schedules),
         Reason::IdentityNotAllowed | Reason::AddressNotAllowed | Reason::ValueNotAllowed => {
             Change { steps: Vec::new(), sentence: copied }
@@ -115,6 +113,18 @@ fn passes_with(conduit: &Conduit, who: &Who, message: &Message<'_>, function: u1
         let found = judge(&policy, conduit.mode, who, message, schedules);
         !found.reads.is_empty() || matches!(found.end, End::Allow(_))
     })
+}
+
+/// A unit that is only the peer's name for another has its rules under that one.
+fn unit_change(conduit: &Conduit, unit: u32) -> String {
+    let mapped = match conduit.settings.get("unit_map") {
+        Some(Setting::IntMap(map)) => map.get(&i64::from(unit)),
+        _ => None,
+    };
+    match mapped {
+        Some(to) => format!("peers' unit {unit} is unit {to} behind this conduit (`unit_map`): ask for unit {to}"),
+        None => format!("add {unit} to `units` in [conduits.{}.{}]", conduit.name, conduit.protocol),
+    }
 }
 
 fn only(step: String) -> Change {

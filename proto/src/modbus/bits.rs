@@ -103,6 +103,24 @@ mod tests {
     }
 
     #[test]
+    fn full_bytes_have_no_pad_bits_and_any_bit_that_counts_tells_bits_apart() {
+        let full = Bits::new(&[0x01, 0x80], 16).expect("fits");
+        assert!(!full.is_padded());
+        full.lend(|values| assert_eq!(values, Values::Bits { packed: &[0x01, 0x80], count: 16 }));
+        assert_eq!(full.each().map(u32::from).enumerate().map(|(n, on)| on << n).sum::<u32>(), 0x8001);
+        assert_ne!(full, Bits::new(&[0x01, 0x00], 16).expect("fits"), "the last byte");
+        assert_ne!(full, Bits::new(&[0x00, 0x80], 16).expect("fits"), "a byte before it");
+        for used in 1..8u16 {
+            let mut sheet = Sheet::new();
+            Bits::new(&[0xFF], used).expect("fits").write(&mut sheet);
+            assert_eq!(sheet.as_slice(), [(1u16 << used).wrapping_sub(1) as u8], "{used} bits");
+        }
+        let mut sheet = Sheet::new();
+        Bits::new(&[], 0).expect("fits").write(&mut sheet);
+        assert!(sheet.as_slice().is_empty());
+    }
+
+    #[test]
     fn bits_of_another_size_are_none() {
         assert!(Bits::new(&[0], 9).is_none());
         assert!(Bits::new(&[0, 0], 8).is_none());

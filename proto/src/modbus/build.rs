@@ -353,6 +353,8 @@ fn fault<T>(text: impl Into<String>) -> Result<T, BuildFault> {
 
 #[cfg(test)]
 mod tests {
+    use std::vec;
+
     use super::*;
     use crate::{
         deed::ObjectId,
@@ -480,6 +482,38 @@ mod tests {
             (sentence(Class::Read, FILE, &[(0x1_270F, 0x1_2710)]), "0 to 9999"),
             (sentence(Class::Read, FILE, &[(0x1_0000, 0x1_00FF)]), "longer than one message"),
             (sentence(Class::Read, FILE, &[]), "which records"),
+            (Sentence { bit: Some(1), ..sentence(Class::Read, HOLDING, &[(4, 4)]) }, "leave `bit` out"),
+            (Sentence { bit: Some(1), ..sentence(Class::Write, HOLDING, &[(4, 5)]) }, "one register at a time"),
+            (
+                Sentence { values: Some(ValueSet::Positional(vec![])), ..sentence(Class::Write, HOLDING, &[(4, 5)]) },
+                "names one register",
+            ),
+            (
+                Sentence {
+                    values: Some(ValueSet::Positional(vec![Num::Int(1)])),
+                    ..sentence(Class::Write, HOLDING, &[(4, 5)])
+                },
+                "1 values for 2 elements",
+            ),
+            (sentence(Class::Read, FILE, &[(0x1_0005, 0x1_0004)]), "longer than one message"),
+            (sentence(Class::Read, FILE, &[(0x1_0000, 0x2_0000)]), "longer than one message"),
+            (
+                Sentence {
+                    bit: Some(1),
+                    values: each(Num::Int(1)),
+                    ..sentence(Class::Write, FILE, &[(0x1_0000, 0x1_0000)])
+                },
+                "one bit of a record",
+            ),
+            (sentence(Class::Program, FUNCTION, &[]), "which function"),
+            (sentence(Class::Program, FUNCTION, &[(90, 91)]), "carries one function"),
+            (sentence(Class::Program, FUNCTION, &[(43 + 256 * 15, 43 + 256 * 15)]), "identify device-id"),
+            (sentence(Class::Program, FUNCTION, &[(43, 43)]), "kind of function 43"),
+            (sentence(Class::Program, FUNCTION, &[(90 + 256, 90 + 256)]), "only function 43"),
+            (Sentence { values: each(Num::Bool(true)), ..sentence(Class::Write, COIL, &[(0, 2007)]) }, "less at once"),
+            (Sentence { values: each(Num::Int(2)), ..sentence(Class::Write, COIL, &[(0, 0)]) }, "neither on nor off"),
+            (sentence(Class::Read, HOLDING, &[(65_535, 65_536)]), "beyond address 65535"),
+            (sentence(Class::Read, ObjectId(99), &[(0, 0)]), "no such object"),
         ] {
             let BuildFault(told) = build(&sentence, 3).expect_err(part);
             assert!(told.contains(part), "{told} does not say: {part}");

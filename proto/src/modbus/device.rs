@@ -37,6 +37,10 @@ use crate::{
 /// forgotten: its id comes up again only after the other 65 535 of the counter.
 const TOMBSTONES_MAX: usize = 256;
 
+/// How long a serial line is left alone after what nobody answers: the slaves are still at it, and without a pause its
+/// last byte and the next request's first would be one message to them (Modbus over serial line 2.4.1: 100 to 200 ms).
+const TURNAROUND: Duration = Duration::from_millis(100);
+
 /// The most requests outstanding on one connection, whatever was asked for: the most that any known gateway keeps, and
 /// with the tombstones little more than a hundredth of the ids, so a free one is always near.
 const PENDING_MAX: usize = 512;
@@ -60,6 +64,8 @@ pub struct Device {
     ways: Ways,
     /// An answer may still come, and no id would tell whose it is: this connection ends.
     stale: bool,
+    /// The line is left alone until then.
+    quiet: Option<Mono>,
 }
 
 /// One request in flight.
@@ -88,6 +94,7 @@ impl Device {
             partial: None,
             ways,
             stale: false,
+            quiet: None,
         }
     }
 
@@ -113,10 +120,15 @@ impl Device {
             return Err(Reason::NotCanonical);
         }
         let adu = Sheet::framed(self.ways.upstream_framing, id, request.unit, |pdu| request.write(pdu));
+        // RTU tells no length: what a device takes for the end of this must be its end, or the rest is another request.
+        if self.ways.upstream_framing == Framing::Rtu && !rtu::is_one_request(adu.as_slice()) {
+            return Err(Reason::NotCanonical);
+        }
         to_device.push(adu.as_slice()).map_err(|_| Reason::TooManyPending)?;
         if !request.is_answered() || self.is_broadcast(request.unit) {
             // One that answers all the same answers nothing.
             bury(&mut self.tombstones, id);
+            self.quiet = (self.ways.upstream_framing == Framing::Rtu).then(|| now.mono.after(TURNAROUND));
             return Ok(Sent::Unanswered);
         }
         let due = now.mono.after(self.request_timeout);
@@ -199,7 +211,7 @@ impl Device {
     pub(crate) fn unreported(&mut self, _id: u32, _now: Now, _to_device: &mut Out) {}
 
     pub(crate) fn has_room(&self) -> bool {
-        !self.stale && self.entries.len() < self.pending
+        !self.stale && self.quiet.is_none() && self.entries.len() < self.pending
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -217,13 +229,14 @@ impl Device {
         let frame = self.partial.map(|since| since.after(self.frame_timeout));
         let request = self.entries.front().map(|entry| entry.due);
         let stale = self.stale.then_some(Mono::ZERO);
-        frame.into_iter().chain(request).chain(stale).min()
+        frame.into_iter().chain(request).chain(stale).chain(self.quiet).min()
     }
 
     pub(crate) fn tick(&mut self, now: Now, _to_device: &mut Out) -> DeviceTick {
         if self.stale {
             return DeviceTick::End(Cause::RequestTimeout);
         }
+        self.quiet = self.quiet.filter(|until| now.mono < *until);
         if self.partial.is_some_and(|since| since.after(self.frame_timeout) <= now.mono) {
             return DeviceTick::End(Cause::FrameTimeout);
         }

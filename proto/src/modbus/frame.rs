@@ -67,7 +67,6 @@ pub(super) fn first<'b>(input: &'b [u8], shape: fn(&[u8], usize) -> Shape) -> Fr
     match shape(pdu, whole) {
         Shape::Wrong(reason) => Framed::Broken(reason),
         Shape::Wants(more) => Framed::Need(HEADER.saturating_add(more)),
-        Shape::Right if here < whole => Framed::Need(HEADER.saturating_add(whole)),
         Shape::Right => match Reader::new(input).take(HEADER.saturating_add(whole)) {
             Ok(frame) => Framed::Whole(Adu { id, unit, pdu, frame }),
             Err(_) => Framed::Need(HEADER.saturating_add(whole)),

@@ -157,6 +157,9 @@ mod tests {
         assert_eq!(shape(&[23, 0, 0, 0, 2], 12), Shape::Wants(10));
         assert_eq!(shape(&[43], 4), Shape::Wants(2));
         assert_eq!(shape(&[16], 5), LONG, "too short for its byte count, known at once");
+        assert_eq!(shape(&[43], 1), LONG, "no sub-code follows");
+        assert_eq!([2, 3, 4].map(|whole| shape(&[43, 13], whole)), [Shape::Right; 3]);
+        assert_eq!([3, 4, 5].map(|whole| shape(&[43, 14], whole)), [LONG, Shape::Right, LONG]);
     }
 
     #[test]

@@ -195,6 +195,87 @@ fn fault(key: &'static str, message: impl Into<String>, help: impl Into<String>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        policy::Rule,
+        protocol::Protocol,
+        sentence::{Addressing, Form},
+    };
+
+    fn found(settings: &[(&'static str, Setting)], pending: u16, allow: &[&str]) -> Vec<String> {
+        let rules = allow.iter().map(|text| rule(text, true)).chain([rule("any program function 91", false)]).collect();
+        let plan = Plan {
+            protocol: Protocol::Modbus,
+            settings: Settings(settings.iter().cloned().collect()),
+            rules,
+            identities: Vec::new(),
+            schedules: Vec::new(),
+            budgets: Vec::new(),
+        };
+        let place = |place| match place {
+            KeyPlace::Key(key) => String::from(key),
+            KeyPlace::Rule(rule) => format!("rule {rule}"),
+        };
+        let told = |one: KeyFault| format!("{}{}", place(one.place), if one.is_warning { "?" } else { "!" });
+        check(&plan, pending).into_iter().map(told).collect()
+    }
+
+    fn rule(text: &str, allow: bool) -> Rule {
+        let grammar = Protocol::Modbus.grammar();
+        let sentence = Sentence::parse(text, Form::Rule, grammar, Addressing::ZeroBased).expect("a rule");
+        Rule { id: String::new(), text: String::new(), sentence, allow, place: String::new() }
+    }
+
+    fn text(key: &'static str, word: &str) -> (&'static str, Setting) {
+        (key, Setting::Text(word.into()))
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_told_at_its_key() {
+        let units = |all: &[i64]| ("units", Setting::Ints(all.to_vec()));
+        let none: [&str; 0] = [];
+        assert_eq!(found(&[units(&[1])], 8, &["any program function 90"]), none);
+        assert_eq!(found(&[units(&[0, 1])], 8, &[]), ["units!"]);
+        assert_eq!(found(&[units(&[0, 1]), text("unit0", "device")], 8, &[]), none);
+        assert_eq!(found(&[units(&[1]), text("unit0", "broadcast")], 8, &[]), ["unit0?"]);
+        let map = ("unit_map", Setting::IntMap(BTreeMap::from([(255, 1), (254, 2), (300, 3)])));
+        assert_eq!(found(&[units(&[1]), map], 8, &[]), ["unit_map!"]);
+        for (setting, key) in
+            [(text("upstream_tid", "ignore"), "upstream_tid!"), (text("upstream_framing", "rtu"), "upstream_framing!")]
+        {
+            assert_eq!(found(&[units(&[1]), setting.clone()], 2, &[]), [key]);
+            assert_eq!(found(&[units(&[1]), setting], 1, &[]), none);
+        }
+        let rules = ["any read coil 0", "any program function 90"];
+        for side in ["framing", "upstream_framing"] {
+            assert_eq!(found(&[units(&[1]), text(side, "rtu")], 1, &rules), ["rule 1!"], "a deny rule may stand");
+        }
+    }
+
+    #[test]
+    fn the_settings_come_to_what_they_say() {
+        let settings = |all: &[(&'static str, Setting)]| Settings(all.iter().cloned().collect());
+        let usual = Ways::of(&settings(&[]));
+        assert_eq!((usual.framing, usual.upstream_framing), (Framing::Tcp, Framing::Tcp));
+        assert_eq!((usual.read_refusal, usual.roles_only, usual.mapped(7)), (2, None, 7));
+        assert!(!(usual.broadcast || usual.queue_duplicates || usual.ignore_ids || usual.strict_padding));
+        let ways = Ways::of(&settings(&[
+            text("upstream_framing", "rtu"),
+            text("unit0", "broadcast"),
+            text("read_refusal", "06"),
+            text("role_refusal", "by-reason"),
+            text("duplicate_tid", "queue"),
+            text("upstream_tid", "ignore"),
+            ("strict_padding", Setting::Bool(true)),
+            ("unit_map", Setting::IntMap(BTreeMap::from([(255, 1), (300, 3)]))),
+        ]));
+        assert_eq!((ways.framing, ways.upstream_framing), (Framing::Tcp, Framing::Rtu));
+        assert_eq!((ways.read_refusal, ways.roles_only), (6, Some(false)));
+        assert_eq!([255, 254, 44].map(|unit| ways.mapped(unit)), [1, 254, 44]);
+        assert!(ways.broadcast && ways.queue_duplicates && ways.ignore_ids && ways.strict_padding);
+        let broadcast = settings(&[text("unit0", "broadcast")]);
+        assert_eq!([0, 1].map(|unit| is_broadcast(&broadcast, unit)), [true, false]);
+        assert!(!is_broadcast(&settings(&[text("unit0", "device")]), 0));
+    }
 
     #[test]
     fn keys_are_told_once_and_units_is_the_required_one() {

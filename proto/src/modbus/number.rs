@@ -112,6 +112,13 @@ mod tests {
     }
 
     #[test]
+    fn swapping_moves_the_element_that_is_added_and_none_before_it() {
+        let mut to = alloc::vec![1, 2, 3, 4];
+        encode(Num::Int(0x0506_0708), ValueType { format: Format::U32, swapped: true }, &mut to).expect("fits");
+        assert_eq!(to, [1, 2, 3, 4, 7, 8, 5, 6]);
+    }
+
+    #[test]
     fn what_does_not_fit_is_told() {
         for (value, format) in [
             (Num::Int(65536), Format::U16),
@@ -123,6 +130,41 @@ mod tests {
             (Num::Int(2), Format::Bool),
         ] {
             assert!(encode(value, ValueType { format, swapped: false }, &mut Vec::new()).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn each_type_has_its_ends_and_says_what_lies_beyond() {
+        for (format, lowest, highest, registers) in [
+            (Format::U16, 0, 65_535, 1),
+            (Format::I16, -32_768, 32_767, 1),
+            (Format::U32, 0, 4_294_967_295, 2),
+            (Format::I32, -2_147_483_648, 2_147_483_647, 2),
+            (Format::U64, 0, 18_446_744_073_709_551_615, 4),
+            (Format::I64, -9_223_372_036_854_775_808, 9_223_372_036_854_775_807, 4),
+        ] {
+            assert_eq!(registers_of(format), registers);
+            for end in [lowest, highest] as [i128; 2] {
+                let mut meant = end.to_be_bytes().to_vec();
+                let lies = bytes(Num::Int(end), format, false);
+                assert_eq!(lies, meant.split_off(16 - 2 * registers as usize), "{end}");
+            }
+            for beyond in [lowest - 1, highest + 1] {
+                let told = encode(Num::Int(beyond), ValueType { format, swapped: false }, &mut Vec::new());
+                assert_eq!(told, Err(format!("{beyond} does not fit the type")));
+            }
+        }
+        assert_eq!([Format::Bool, Format::F32, Format::F64].map(registers_of), [1, 2, 4]);
+        assert_eq!(bytes(Num::Bool(true), Format::Bool, false), [0, 1]);
+        assert_eq!(bytes(Num::Int(0), Format::Bool, false), [0, 0]);
+        for (value, format, told) in [
+            (Num::Bool(false), Format::F32, "off is not a number"),
+            (Num::Bool(true), Format::I16, "on is not a whole number"),
+            (Num::Float(0.5), Format::Bool, "0.5 is neither on nor off"),
+            (Num::Float(f64::INFINITY), Format::F64, "inf is not finite"),
+        ] {
+            let found = encode(value, ValueType { format, swapped: false }, &mut Vec::new());
+            assert_eq!(found, Err(String::from(told)));
         }
     }
 }

@@ -339,6 +339,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_longer_than_a_pdu_or_of_another_sub_code_fits_nothing() {
+        let read = |pdu: &str, answer: &[u8]| {
+            let pdu = hex(pdu);
+            let request = Request::of(1, &pdu).expect("legal");
+            Response::read(request, 1, answer).map(|(response, code)| (response.function(), code)).err()
+        };
+        let long = |len| [vec![0x5A], vec![0; len - 1]].concat();
+        assert_eq!(read("5a 00", &long(PDU_MAX)), None);
+        assert_eq!(read("5a 00", &long(PDU_MAX + 1)), Some(ResponseFault::Size));
+        assert_eq!(read("2b 0d 01", &hex("2b 0d 77")), None);
+        assert_eq!(read("2b 0d 01", &hex("2b 0e 77")), Some(ResponseFault::Function));
+        assert_eq!(read("2b 0d 01", &hex("2b")), Some(ResponseFault::Function));
+        assert_eq!(read("5a 00", &hex("5a 01")), None, "what it means is not known");
+    }
+
+    #[test]
     fn pad_bits_of_an_answer_are_cleared() {
         let (pdu, answer, mut sheet) = (hex("01 0000 0003"), hex("01 01 fd"), Sheet::new());
         let (response, _) = Response::read(Request::of(1, &pdu).expect("legal"), 1, &answer).expect("fits");

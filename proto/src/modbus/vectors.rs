@@ -127,6 +127,7 @@ const TOLD: &[(&str, &str, &[&str])] = &[
     ("cut", "00010000000501", &["waits for 11"]),
 ];
 
+/// GEN-04 and GEN-05: what lies about its length, or goes on behind its last field, ends the session.
 #[test]
 fn a_peers_bytes_come_to_the_same_whatever_the_cuts() {
     let long = format!("0001000000f80114f5{}", "0600010000007c".repeat(35));

@@ -342,6 +342,21 @@ mod tests {
         budgets.commit(taken, at(0));
     }
 
+    #[test]
+    fn what_was_taken_under_a_policy_that_is_gone_is_settled_and_taken_from_nobody() {
+        let mut planned =
+            plan(&["any write holding 0 max 2/h each", "hmi write holding 1 max 2/h", "hmi write holding 2"], &[]);
+        let mut budgets = Budgets::new(&policy(&planned));
+        let take = |budgets: &mut Budgets| budgets.reserve(&charge(&[0, 1]), 1, at(0)).expect("full");
+        let (one, two) = (take(&mut budgets), take(&mut budgets));
+        planned.identities = ["eng-1", "scada-2"].map(String::from).to_vec();
+        planned.rules.remove(1);
+        budgets.follow(&policy(&planned), at(1));
+        budgets.commit(one, at(1));
+        budgets.give_back(two);
+        assert_eq!([0, 1].map(|who| drain(&mut budgets, &[0], who, at(1))), [2, 2], "another's level is untouched");
+    }
+
     proptest! {
         /// Whatever is reserved, held back, given back or committed, and however the clock steps: in any window no more
         /// leaves than a bucket and what flows in meanwhile.

@@ -112,6 +112,8 @@ mod tests {
         let list: RuleList = [3, 1, 3, 2, 9, 7, 9, 1].into_iter().map(RuleIx).collect();
         assert_eq!(&*list, &[3, 1, 2, 9, 7].map(RuleIx));
         assert_ne!(list, RuleList::new());
+        assert_eq!(list, list.iter().copied().collect(), "wherever they lie");
+        assert_eq!(RuleList::new(), RuleList::default());
         assert_eq!((&list).into_iter().count(), 5);
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::{Fault, Plan, PolicySet, Rule, RuleIx, make::Bench, ready::Ready};
 use crate::{
     deed::ObjectId,
-    sentence::{Grammar, Max, Per},
+    sentence::{Grammar, Index, Max, Per},
     vocab::Class,
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Compiled {
     pub(super) reports_ruled: bool,
     /// The functions that a rule must name.
     pub(super) named_only: Vec<(Class, ObjectId, u16)>,
+    /// The objects that a plain number or a code follows.
+    pub(super) numbered: Vec<ObjectId>,
     /// `units`; absent where the protocol's table has no such list.
     pub(super) units: Option<Vec<u32>>,
     /// `functions`, where the operator gave an outer list.
@@ -122,6 +124,12 @@ impl Compiled {
         self.named_only.contains(&(class, object, code))
     }
 
+    /// Whether the number behind this object chooses what the device does rather than a place in it: a sub-function of
+    /// FC 8, a list of FC 43/14, a function that is not understood. Another number is then another function.
+    pub(super) fn is_function(&self, class: Class, object: ObjectId) -> bool {
+        matches!(class, Class::Diagnose | Class::Identify | Class::Program) && self.numbered.contains(&object)
+    }
+
     pub(super) fn watches(&self, object: ObjectId, address: u32) -> bool {
         self.watched.holds(object, address)
     }
@@ -141,6 +149,11 @@ impl Compiled {
 
 pub(super) fn compile(plan: &Plan) -> Result<PolicySet, Vec<Fault>> {
     compile_with(plan, plan.protocol.grammar())
+}
+
+fn numbered(grammar: &Grammar) -> Vec<ObjectId> {
+    let places = (0..=u8::MAX).map(ObjectId).zip(grammar.objects);
+    places.filter(|(_, spec)| matches!(spec.index, Index::Number { .. } | Index::Code)).map(|(id, _)| id).collect()
 }
 
 pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, Vec<Fault>> {
@@ -169,6 +182,7 @@ pub(super) fn compile_with(plan: &Plan, grammar: &Grammar) -> Result<PolicySet, 
         reports_ruled: ready.iter().any(|rule| rule.allow && rule.topic.0 == Class::Report),
         ready,
         named_only,
+        numbered: numbered(grammar),
         units,
         functions,
         step_age: plan.settings.duration("step_age").unwrap_or(STEP_AGE),
@@ -233,3 +247,32 @@ fn admitted(ready: &[Ready]) -> BTreeMap<Topic, Codes> {
 
 /// `step_age` where the protocol's table does not say.
 const STEP_AGE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{
+        compile,
+        fixture::{COIL, HOLDING, INPUT, plan},
+    };
+
+    #[test]
+    fn points_that_rules_ask_about_are_merged_where_they_touch_and_only_there() {
+        let rules = [
+            "hmi write holding 1, 5-6 = 0..9 step 1",
+            "hmi write holding 7 = 0..9 step 1",
+            "hmi write holding 9 = 0..9 step 1 from input 3",
+            "hmi write coil 0 = on when coil 4 = on",
+        ];
+        let set = compile(&plan(&rules, &[])).expect("compiles");
+        let watched = [(COIL, 4, 4), (INPUT, 3, 3), (HOLDING, 1, 1), (HOLDING, 5, 7)];
+        assert_eq!(set.inner.watched.0, watched);
+        for (object, first, last) in watched {
+            for address in 0..12 {
+                let meant = watched.iter().any(|one| one.0 == object && (one.1..=one.2).contains(&address));
+                assert_eq!(set.inner.watches(object, address), meant, "{object:?} {address} of {first}-{last}");
+            }
+        }
+        assert!(!set.inner.watches(ObjectId(1), 4));
+    }
+}

@@ -52,7 +52,7 @@ fn by_bits<'p>(
     counts: &dyn Fn(&Piece) -> bool,
     used: &mut dyn FnMut(&'p Piece),
 ) -> bool {
-    let here = |piece: &&Piece| piece.first <= index && index <= piece.last && counts(piece);
+    let here = |piece: &&Piece| index <= piece.last && counts(piece);
     let all = pieces.iter().take_while(|piece| piece.first <= index).filter(here);
     if all.clone().fold(0, |mask, piece| mask | piece.mask) & need != need {
         return false;
@@ -95,6 +95,10 @@ mod tests {
         assert_eq!(try_cover(&pieces, (0, 4), all), Ok(std::vec![1]));
         assert_eq!(try_cover(&pieces, (0, 9), all), Ok(std::vec![1, 0]), "a token before `always`");
         assert_eq!(try_cover(&pieces, (3, 12), all), Err(10));
+        let longer = [piece(0, 0, 2, all, 0), piece(1, 0, 9, all, 0), piece(2, 1, 9, all, 0), piece(3, 1, 4, all, 0)];
+        assert_eq!(try_cover(&longer, (0, 9), all), Ok(std::vec![1]), "the longest");
+        let equal = [piece(0, 0, 9, all, 0), piece(1, 0, 9, all, 0)];
+        assert_eq!(try_cover(&equal, (0, 9), all), Ok(std::vec![0]), "the first of equals");
         assert_eq!(try_cover(&[], (u32::MAX, u32::MAX), all), Err(u32::MAX));
         assert_eq!(try_cover(&[piece(3, 0, u32::MAX, all, 0)], (7, u32::MAX), all), Ok(std::vec![3]));
     }
@@ -105,6 +109,16 @@ mod tests {
         assert_eq!(try_cover(&bits, (7, 7), u16::MAX).map(|used| used.len()), Ok(16));
         assert_eq!(try_cover(&bits[1..], (7, 7), u16::MAX), Err(7));
         assert_eq!(try_cover(&bits[3..4], (7, 7), 8), Ok(std::vec![3]), "one bit is all that a mask needs");
+    }
+
+    #[test]
+    fn of_rules_for_single_bits_the_cheapest_are_used_and_none_that_adds_nothing() {
+        let (low, high) = (0x00FF, 0xFF00);
+        let pieces = [piece(0, 7, 7, low, 1), piece(1, 7, 7, low, 0), piece(2, 7, 7, low, 0), piece(3, 7, 7, high, 0)];
+        assert_eq!(try_cover(&pieces, (7, 7), u16::MAX), Ok(std::vec![1, 3]));
+        let pieces = [piece(0, 7, 7, 2, 0), piece(1, 7, 7, 4, 0), piece(2, 7, 7, 9, 0)];
+        assert_eq!(try_cover(&pieces, (7, 7), 5), Ok(std::vec![1, 2]), "bits that nobody needs are no reason");
+        assert_eq!(try_cover(&pieces, (7, 8), 5), Err(8));
     }
 
     proptest! {

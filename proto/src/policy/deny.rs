@@ -162,6 +162,32 @@ mod tests {
     }
 
     #[test]
+    fn the_first_deny_rule_of_the_plan_speaks_and_one_of_the_empty_write_touches_nothing_else() {
+        let gate = Gate::new(
+            &["hmi write holding 0-9 via 6, 22"],
+            &["any write holding 5 = []", "any write holding 0-9 = 7", "any write holding 4-5 = 7"],
+        );
+        gate.table(&[
+            ("write holding 5 = 1", "allow 0"),
+            ("write holding 5 bit 1 = on via 22", "deny value_not_allowed!"),
+            ("write holding 5 = [] via 22", "deny value_not_allowed!"),
+        ]);
+        let rule = |first, words| touch(&gate.view.inner, &write(first, 6, words), gate.now).map(|touch| touch.rule);
+        assert_eq!(rule(4, &[0, 7]), Some(RuleIx(2)));
+        assert_eq!(rule(5, &[0, 7]), Some(RuleIx(2)));
+        assert_eq!(rule(5, &[0, 8]), None);
+        let gate = Gate::new(&["hmi write holding 0-9 via 22"], &["any write holding 5 = []"]);
+        gate.table(&[
+            ("write holding 5 = [] via 22", "deny value_not_allowed!"),
+            ("write holding 4 = [] via 22", "allow 0"),
+        ]);
+        let gate = Gate::new(&[], &["any write holding 5 = 7", "any write holding 0-9 = 7", "any write holding 6"]);
+        let of = |first| touch(&gate.view.inner, &write(first, 6, &[0, 7]), gate.now);
+        assert_eq!(of(5), Some(Touch { stage: Stage::Value, rule: RuleIx(0) }), "by the plan, not by the range");
+        assert_eq!(of(6), Some(Touch { stage: Stage::Address, rule: RuleIx(2) }), "whatever its values");
+    }
+
+    #[test]
     fn a_denied_bit_is_denied_in_a_whole_register_too() {
         let gate = Gate::new(
             &["hmi write holding 0-9 via 6, 16, 22"],

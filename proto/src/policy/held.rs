@@ -100,9 +100,12 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::policy::{
-        compile,
-        fixture::{COIL, DISCRETE, HOLDING, INPUT, plan},
+    use crate::{
+        keys::Setting,
+        policy::{
+            compile,
+            fixture::{COIL, DISCRETE, HOLDING, INPUT, plan},
+        },
     };
 
     fn held(rules: &[&str]) -> Held {
@@ -122,6 +125,7 @@ mod tests {
             "hmi write coil 1 = on when discrete 20 = on",
         ]);
         let at = Mono::from_nanos(7);
+        assert!(held.is_empty());
         let kept = [(HOLDING, 40), (HOLDING, 41), (INPUT, 12), (DISCRETE, 20)];
         for (object, address) in kept.into_iter().chain([(HOLDING, 39), (HOLDING, 42), (HOLDING, 50), (COIL, 20)]) {
             held.learn(seen(1, object, address, 3), at);
@@ -145,10 +149,37 @@ mod tests {
         held.forget(&ReadFirst { unit: 1, object: HOLDING, first: 0, count: 0 });
         let unknown: Vec<_> = (0..20).filter(|address| held.get(1, HOLDING, *address, at).is_none()).collect();
         assert_eq!(unknown, [4, 5, 6]);
-        assert_eq!(held.get(2, HOLDING, 5, at), Some(1.into()));
+        assert_eq!(held.get(2, HOLDING, 5, at), Some(1u16.into()));
         held.follow(&compile(&plan(&["hmi write holding 8-9 = 0..9 step 1"], &[])).expect("compiles"));
         assert_eq!(held.len(), 2);
         assert!(!held.is_empty());
+    }
+
+    #[test]
+    fn a_unit_that_is_no_longer_served_is_forgotten() {
+        let mut one = plan(&["hmi write holding 0-9 = 0..9 step 1"], &[]);
+        let mut held = Held::new(&compile(&one).expect("compiles"));
+        [1, 2].into_iter().for_each(|unit| held.learn(seen(unit, HOLDING, 5, 7), Mono::ZERO));
+        one.settings.0.insert("units", Setting::Ints([2].to_vec()));
+        held.follow(&compile(&one).expect("compiles"));
+        assert_eq!([1, 2].map(|unit| held.get(unit, HOLDING, 5, Mono::ZERO)), [None, Some(7u16.into())]);
+        held.learn(seen(1, HOLDING, 5, 7), Mono::ZERO);
+        assert_eq!(held.len(), 1);
+    }
+
+    #[test]
+    fn the_farther_end_goes_first_and_what_is_known_already_needs_no_room() {
+        let mut held = held(&["hmi write holding 0-65535 = 0..9 step 1"]);
+        let at = Mono::ZERO;
+        (0..65_536).for_each(|address| held.learn(seen(1, HOLDING, address, 1), at));
+        held.learn(seen(1, HOLDING, 7, 2), at);
+        assert_eq!((held.len(), held.get(1, HOLDING, 0, at)), (Held::MAX, Some(1u16.into())), "nothing had to go");
+        held.learn(seen(2, HOLDING, 65_000, 3), at);
+        let ends = |held: &Held| [0, 65_535].map(|address| held.get(1, HOLDING, address, at).is_some());
+        assert_eq!((held.len(), ends(&held)), (Held::MAX, [false, true]));
+        held.learn(seen(2, HOLDING, 64_999, 3), at);
+        assert_eq!(held.get(1, HOLDING, 1, at), None, "the next of that end");
+        assert_eq!(ends(&held), [false, true]);
     }
 
     #[test]

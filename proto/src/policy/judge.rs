@@ -242,11 +242,14 @@ impl Hand<'_> {
         let deed = self.scales.deed;
         let here = pieces.iter().filter(|piece| piece.first <= at && at <= piece.last);
         let failed = here.filter(|piece| piece.reach == Reach::Fails(stage)).map(|piece| piece.rule).min();
-        if stage > Stage::Address || !pieces.is_empty() {
-            return deny(stage, failed.or_else(|| pieces.first().map(|piece| piece.rule)));
+        if let Some(first) = pieces.first() {
+            return deny(stage, failed.or(Some(first.rule)));
         }
         let unnamed = !self.scales.policy.names((deed.class, deed.object), at);
         let mut refusal = Refusal { stage, reason: stage.reason(), rule: None, by_deny_rule: false, unnamed };
+        if self.scales.policy.is_function(deed.class, deed.object) {
+            refusal.reason = Reason::FunctionNotAllowed;
+        }
         if !self.view.admitting(deed, None).any(|(_, ready)| ready.names_unit(deed.unit)) {
             refusal.reason = Reason::UnitNotAllowed;
         }
@@ -298,6 +301,8 @@ mod tests {
         deed::Values,
         keys::Setting,
         policy::fixture::{Gate, HOLDING, plan, told, write},
+        protocol::Protocol,
+        sentence::{Addressing, Form, Sentence},
     };
 
     #[test]
@@ -351,6 +356,7 @@ mod tests {
         ]);
     }
 
+    /// MB-22, MB-23: the write half of FC 23, and FC 22.
     #[test]
     fn mb_21_22_functions_that_must_be_named_are() {
         let gate = Gate::new(
@@ -403,9 +409,35 @@ mod tests {
         let Verdict::Deny(denied) = gate.deeds(&[write(0, 23, &[0, 6]), far]) else { panic!("refused") };
         assert_eq!((denied.reason, denied.deed, denied.is_read), (Reason::AddressNotAllowed, 1, false));
         assert_eq!(denied.rule, Some(RuleIx(0)), "the rule that came nearest");
-        let Verdict::Deny(denied) = gate.deeds(&[far]) else { panic!("refused") };
+        let Verdict::Deny(denied) = gate.deeds(&[far, far]) else { panic!("refused") };
+        assert_eq!(denied.deed, 0, "of equals the first");
         assert!(denied.is_read);
         assert_eq!(told_of(&[]), "deny function_not_allowed", "a message without deeds is no loophole");
+    }
+
+    #[test]
+    fn a_refusal_names_the_first_rule_that_fails_where_nothing_covers() {
+        let rules = ["hmi write holding 4 = 50", "hmi write holding 4-5 = 0..9", "hmi write holding 5 = 40"];
+        let gate = Gate::new(&rules, &[]);
+        let rule = |gate: &Gate, text| match gate.verdict(text) {
+            Verdict::Deny(denied) => denied.rule,
+            other => panic!("{other:?}"),
+        };
+        gate.table(&[
+            ("write holding 4-5 = [1, 15]", "deny value_not_allowed"),
+            ("write holding 4-5 = [15, 1]", "deny value_not_allowed"),
+            ("write holding 4-5 = [9, 9]", "allow 1"),
+        ]);
+        assert_eq!(rule(&gate, "write holding 4-5 = [1, 15]"), Some(RuleIx(1)), "rule 0 fails elsewhere");
+        assert_eq!(rule(&gate, "write holding 4-5 = [15, 1]"), Some(RuleIx(0)));
+        let gate = Gate::new(&["hmi write holding 4 bit 3 = on via 22", "hmi write holding 4 = 0..9 via 22"], &[]);
+        assert_eq!(rule(&gate, "write holding 4 bit 2 = off via 22"), Some(RuleIx(1)), "rule 0 is about another bit");
+        let gate = Gate::new(&["hmi read holding 15-19", "hmi read holding 5-9"], &[]);
+        assert_eq!(rule(&gate, "read holding 10-19"), Some(RuleIx(0)), "one that touches, before one that is near");
+        assert_eq!(rule(&gate, "read holding 10-11"), Some(RuleIx(1)));
+        let gate = Gate::new(&["hmi read holding 5-9 unit 2", "hmi read holding 0-1 unit 1"], &[]);
+        assert_eq!(rule(&gate, "read holding 12"), Some(RuleIx(1)), "for this unit, before one that is nearer");
+        assert_eq!(rule(&gate, "read holding 12 unit 2"), Some(RuleIx(0)));
     }
 
     #[test]
@@ -424,6 +456,8 @@ mod tests {
             ("write holding 0 = 0", "always 0"),
             ("write holding 0 = 1", "spend 0"),
         ]);
+        let free = ["hmi write holding 0 = 0..9", "hmi write holding 0 = 0 always"];
+        Gate::new(&free, &[]).table(&[("write holding 0 = 0", "always 0"), ("write holding 0 = 1", "allow 0")]);
         let Verdict::Allow(charges) = gate.verdict("write holding 0 = 0") else { panic!("allowed") };
         assert!(charges.spends && charges.always, "it pays while it can, and no other limit may stop it");
     }
@@ -446,6 +480,22 @@ mod tests {
         gate = gate.at(0, &[1]);
         assert_eq!(gate.say("write holding 7 = 0"), "always 1", "an emergency does not wait for a read");
         assert_eq!(gate.say("write holding 7 = 9"), "ask holding 7+1");
+    }
+
+    /// MB-17, MB-18, MB-19: FC 8 and FC 43 are allowed by sub-function, so another sub-function is another function.
+    #[test]
+    fn mb_17_another_sub_function_is_another_function() {
+        let rules =
+            ["hmi diagnose diagnostic 0", "hmi identify device-id 1", "hmi program function 90", "hmi read fifo 7"];
+        let gate = Gate::new(&rules, &["any diagnose diagnostic 10"]);
+        gate.table(&[
+            ("diagnose diagnostic 0", "allow 0"),
+            ("diagnose diagnostic 4", "deny function_not_allowed"),
+            ("diagnose diagnostic 10", "deny address_not_allowed!"),
+            ("identify device-id 2", "deny function_not_allowed"),
+            ("program function 91", "deny function_not_allowed"),
+            ("read fifo 8", "deny address_not_allowed"),
+        ]);
     }
 
     #[test]
@@ -473,6 +523,24 @@ mod tests {
             assert_eq!(touch.map(|touch| touch.stage.reason()), reason);
         }
         assert_eq!(gate.say("write holding 90 = 1"), "deny function_not_allowed", "an earlier step still comes first");
+        let denials = |text: &str| {
+            let grammar = Protocol::Modbus.grammar();
+            let sentence = Sentence::parse(text, Form::Deed, grammar, Addressing::ZeroBased).expect("a deed");
+            let stored = Protocol::Modbus.build(&sentence, 1).expect("one message does it");
+            gate.view.judge_denials(&stored.message().expect("it was built"), gate.now)
+        };
+        let denied = |reason, rule| Denied {
+            reason,
+            rule: Some(RuleIx(rule)),
+            deed: 0,
+            by_deny_rule: true,
+            is_read: false,
+            unnamed: false,
+        };
+        assert_eq!(denials("write holding 89-90 = [1, 2]"), Some(denied(Reason::AddressNotAllowed, 0)));
+        assert_eq!(denials("write holding 5 = 7"), Some(denied(Reason::ValueNotAllowed, 1)));
+        assert_eq!(denials("write holding 5 = 8"), None);
+        assert_eq!(denials("read holding 90"), None, "that no rule admits a read is not its business");
     }
 
     #[test]
@@ -484,6 +552,12 @@ mod tests {
         assert_eq!(gate.say("write holding 1 = 1"), "spend 1");
         gate.budgets.give_back(taken);
         assert_eq!(gate.say("write holding 0 = 1"), "spend 0");
+        let mut each = Gate::new(&["hmi write holding 0 max 1/min each"], &[]);
+        let Verdict::Allow(charges) = each.verdict("write holding 0 = 1") else { panic!("allowed") };
+        let _others = each.budgets.reserve(&charges, 0, each.now.mono).expect("full");
+        assert_eq!(each.say("write holding 0 = 1"), "spend 0", "another's bucket is empty");
+        let _own = each.budgets.reserve(&charges, 1, each.now.mono).expect("full");
+        assert_eq!(each.say("write holding 0 = 1"), "deny rate_limited");
         gate.budgets = Gate::new(&["hmi write holding 0 max 1/min"], &[]).budgets;
         assert_eq!(gate.say("write holding 0 = 1"), "deny rate_limited");
     }

@@ -336,10 +336,12 @@ mod tests {
         keys::Setting,
         policy::{
             compile,
-            fixture::{HOLDING, INPUT, plan, rule},
+            fixture::{COIL, Gate, HOLDING, INPUT, plan, rule},
         },
         sentence::{Max, Per, StepClause, When},
     };
+
+    const FILE: ObjectId = ObjectId(7);
 
     fn faults(plan: &Plan) -> Vec<String> {
         compile(plan)
@@ -361,6 +363,10 @@ mod tests {
         Some(ValueSet::Each([(from, to)].to_vec()))
     }
 
+    fn step(size: Num, from: Option<(ObjectId, u32)>) -> Option<StepClause> {
+        Some(StepClause { size, direction: None, or_to: Vec::new(), from })
+    }
+
     #[test]
     fn names_must_exist_and_all_faults_are_told_at_once() {
         let mut plan = plan(
@@ -374,7 +380,9 @@ mod tests {
         plan.schedules = (0..65).map(|n| std::format!("s{n}")).chain(["dusk".to_string()]).collect();
         plan.budgets.iter_mut().for_each(|budget| budget.name = "purse".to_string());
         assert_eq!(faults(&plan), ["0: too many schedules", "3: too many schedules"]);
-        plan.schedules.drain(..2);
+        plan.schedules.remove(0);
+        assert_eq!(faults(&plan), ["0: too many schedules", "3: too many schedules"], "the 65th");
+        plan.schedules.remove(0);
         assert_eq!(faults(&plan), [""; 0], "64 are served");
     }
 
@@ -399,8 +407,33 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_whole_objects_and_of_codes_are_left_alone_by_the_outer_lists() {
+        let mut plan = plan(
+            &["hmi read holding unit 7", "hmi write holding 0-3 = -5..5 as i16", "hmi write coil 0-3 = on as bool"],
+            &[],
+        );
+        plan.settings.0.remove("units");
+        assert_eq!(faults(&plan), [""; 0], "without `units` every unit is served");
+        Gate::of(&plan).table(&[
+            ("read holding 65535 unit 7", "allow 0"),
+            ("read holding 65535", "deny unit_not_allowed"),
+            ("write holding 3 = 65531", "allow 1"),
+            ("write holding 3 = 65530", "deny value_not_allowed"),
+            ("write coil 2-3 = [on, on]", "allow 2"),
+            ("write coil 2-3 = [on, off]", "deny value_not_allowed"),
+        ]);
+        plan.settings.0.insert("functions", Setting::Ints([3, 6].to_vec()));
+        let mut every = rule("hmi program function 90", true);
+        every.sentence.ranges.clear();
+        plan.rules = [every].to_vec();
+        assert_eq!(faults(&plan), [""; 0], "which codes it means is not known");
+        assert_eq!(spoiled("hmi write holding 0", true, |one| one.class = Class::Control), [""; 0]);
+    }
+
+    #[test]
     fn a_type_must_fit_its_range_and_its_values() {
         let float = Some(ValueType { format: Format::F32, swapped: false });
+        let register = Some(ValueType { format: Format::U16, swapped: false });
         let write = "hmi write holding 40-43";
         for (found, message) in [
             (
@@ -427,6 +460,19 @@ mod tests {
                 spoiled("hmi read holding 0", true, |one| one.values = each(Num::Int(1), Num::Int(1))),
                 "a read carries no value",
             ),
+            (spoiled("hmi read holding 0", true, |one| one.step = step(Num::Int(1), None)), "a read carries no value"),
+            (
+                spoiled("hmi program function 90", true, |one| one.values = each(Num::Int(1), Num::Int(1))),
+                "`function` carries no value",
+            ),
+            (
+                spoiled("hmi write holding 0", true, |one| one.bit = Some(16)),
+                "`bit` names one of the bits 0-15 of a register",
+            ),
+            (
+                spoiled("hmi write holding 0 bit 15 via 22", true, |one| one.value_type = register),
+                "one bit has no type",
+            ),
             (spoiled(write, true, |one| one.object = ObjectId(200)), "this protocol has no such object"),
             (spoiled(write, true, |one| one.who = None), "a rule says for whom it is"),
             (spoiled(write, true, |one| one.select_first = true), "`holding` has no select"),
@@ -437,7 +483,6 @@ mod tests {
 
     #[test]
     fn steps_conditions_and_budgets_must_be_possible() {
-        let step = |size, from| Some(StepClause { size, direction: None, or_to: Vec::new(), from });
         let write = "hmi write holding 40-43";
         let when = When { object: ObjectId(4), address: 0, values: [(Num::Int(1), Num::Int(1))].to_vec() };
         let never = Max { count: 0, per: Per::Second, each: false };
@@ -446,11 +491,38 @@ mod tests {
                 spoiled("hmi write coil 0", true, |one| one.step = step(Num::Int(1), None)),
                 "`step` compares numbers, and this is none",
             ),
+            (
+                spoiled("hmi write holding 40 bit 1 via 22", true, |one| one.step = step(Num::Int(1), None)),
+                "`step` compares numbers, and this is none",
+            ),
+            (
+                spoiled(write, true, |one| one.step = step(Num::Bool(true), None)),
+                "`step` compares numbers, and this is none",
+            ),
             (spoiled(write, true, |one| one.step = step(Num::Int(-1), None)), "a step is 0 or more"),
             (spoiled(write, true, |one| one.step = step(Num::Float(f64::NAN), None)), "a step is 0 or more"),
             (
                 spoiled(write, true, |one| one.step = step(Num::Int(1), Some((INPUT, 65_533)))),
                 "`from` names registers that do not all exist",
+            ),
+            (
+                spoiled(write, true, |one| one.step = step(Num::Int(1), Some((COIL, 0)))),
+                "`from` names registers that do not all exist",
+            ),
+            (
+                spoiled(write, true, |one| one.step = step(Num::Int(1), Some((FILE, 0)))),
+                "`from` names registers that do not all exist",
+            ),
+            (
+                spoiled("hmi write file 4:0-9", true, |one| one.step = step(Num::Int(1), None)),
+                "the gateway cannot read `file` back",
+            ),
+            (
+                spoiled(write, true, |one| {
+                    one.step = step(Num::Int(1), None);
+                    one.value_type = Some(ValueType { format: Format::Bool, swapped: false });
+                }),
+                "`step` compares numbers, and this is none",
             ),
             (
                 spoiled("hmi write holding 1, 3", true, |one| one.step = step(Num::Int(1), Some((HOLDING, 0)))),
@@ -469,6 +541,16 @@ mod tests {
         ] {
             assert_eq!(found, [std::format!("0: {message}")]);
         }
+    }
+
+    #[test]
+    fn a_step_of_nothing_lets_a_value_be_written_again_and_a_budget_of_nothing_is_none() {
+        let gate = Gate::new(&["hmi write holding 40 = 0..9 step 0"], &[]).holds(HOLDING, 40, &[5]);
+        gate.table(&[("write holding 40 = 5", "allow 0"), ("write holding 40 = 6", "deny step_not_allowed")]);
+        let mut plan = plan(&["hmi write holding 1 spends pool"], &[]);
+        assert_eq!(faults(&plan), [""; 0]);
+        plan.budgets.iter_mut().for_each(|budget| budget.count = 0);
+        assert_eq!(faults(&plan), ["0: there is no budget `pool`"]);
     }
 
     #[test]

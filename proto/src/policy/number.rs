@@ -240,6 +240,27 @@ mod tests {
         Span::new((Num::Int(-5), Num::Int(-5)), Format::U16).expect_err("no u16 is negative");
         Span::new((Num::Int(5), Num::Int(4)), Format::U16).expect_err("reversed");
         Span::new((Num::Float(f64::NAN), Num::Float(1.0)), Format::F32).expect_err("not a number");
+        Span::new((Num::Float(1.0), Num::Float(f64::INFINITY)), Format::F32).expect_err("no end");
+        Span::new((Num::Float(2.5), Num::Float(1.5)), Format::F64).expect_err("reversed decimals");
+        for (format, lowest, highest) in [
+            (Format::U16, 0, 65_535),
+            (Format::I16, -32_768, 32_767),
+            (Format::U32, 0, 4_294_967_295),
+            (Format::I32, -2_147_483_648, 2_147_483_647),
+            (Format::U64, 0, 18_446_744_073_709_551_615),
+            (Format::I64, -9_223_372_036_854_775_808, 9_223_372_036_854_775_807),
+            (Format::Bool, 0, 1),
+        ] {
+            let one = |value: i128| Span::new((Num::Int(value), Num::Int(value)), format);
+            assert_eq!(one(lowest), Ok(Span::Whole(lowest, lowest)));
+            assert_eq!(one(highest), Ok(Span::Whole(highest, highest)));
+            let message = format!("no {} has such a value", format.as_str());
+            assert_eq!([one(lowest - 1), one(highest + 1)], [Err(message.clone()), Err(message)]);
+        }
+        let halves = |from, to| Span::new((Num::Float(from), Num::Float(to)), Format::U16);
+        assert!(halves(-0.5, 0.0).is_ok() && halves(65_535.0, 65_535.5).is_ok(), "an end lies inside");
+        halves(65_535.5, 65_536.5).expect_err("above every u16");
+        halves(-1.5, -0.5).expect_err("below every u16");
     }
 
     #[test]
@@ -251,6 +272,18 @@ mod tests {
         assert!(whole(0, 100, 10, Some(StepDirection::Up)) && !whole(111, 100, 10, Some(StepDirection::Up)));
         assert!(whole(999, 100, 10, Some(StepDirection::Down)) && !whole(89, 100, 10, Some(StepDirection::Down)));
         let real = |new, old| Value::Real(new).within_step(Value::Real(old), Num::Float(0.5), None);
-        assert!(real(1.5, 1.0) && !real(1.6, 1.0) && !real(1.0, f64::NAN) && !real(f64::INFINITY, 1.0));
+        assert!(!whole(i128::MAX, -1, i128::MAX, None), "a change beyond all numbers is none that a step allows");
+        let way = |new, old, way| Value::Real(new).within_step(Value::Real(old), Num::Float(0.5), Some(way));
+        assert!(way(9.0, 99.0, StepDirection::Up) && way(1.5, 1.0, StepDirection::Up));
+        assert!(way(99.0, 9.0, StepDirection::Down) && way(1.0, 1.5, StepDirection::Down));
+        assert!(!way(1.6, 1.0, StepDirection::Up) && !way(1.0, 1.6, StepDirection::Down));
+        assert!(
+            real(1.5, 1.0)
+                && real(1.0, 1.5)
+                && !real(1.0, 1.6)
+                && !real(1.6, 1.0)
+                && !real(1.0, f64::NAN)
+                && !real(f64::INFINITY, 1.0)
+        );
     }
 }

@@ -175,8 +175,13 @@ fn by_hand(rules: &[Simple], first: u32, words: &[u8]) -> &'static str {
     }
 }
 
+/// Four times the usual number, unless somebody asks for another.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|asked| asked.parse().ok()).unwrap_or(1024)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     /// A rule copied from a printed deed allows that deed, and of all others only parts of it with the same values.
     #[test]

@@ -354,7 +354,7 @@ mod tests {
     use crate::{
         deed::Values,
         keys::Setting,
-        policy::fixture::{Gate, HOLDING, INPUT, plan, told, write},
+        policy::fixture::{Gate, HOLDING, INPUT, plan, rule, told, write},
     };
 
     const DAY: u64 = 86_400_000_000_000;
@@ -426,6 +426,39 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_rule_on_what_is_no_write_wants_the_whole_range_too() {
+        let mut plan = plan(&["hmi read holding 0-2", "hmi program function 90"], &[]);
+        plan.rules.iter_mut().for_each(|rule| rule.sentence.whole = true);
+        Gate::of(&plan).table(&[
+            ("read holding 0-2", "allow 0"),
+            ("read holding 0-1", "deny value_not_allowed"),
+            ("program function 90", "allow 1"),
+        ]);
+    }
+
+    #[test]
+    fn a_typed_rule_takes_no_single_bits_and_the_mask_that_sets_nothing_by_its_range() {
+        let rules =
+            ["hmi write holding 2 as i16 via 6, 22", "hmi write holding 5 = [] via 22", "hmi write holding 6 via 22"];
+        let mut plan = plan(&rules, &[]);
+        let step = rule("hmi write holding 6 step 1 via 22", true).sentence.step;
+        Gate::of(&plan).table(&[
+            ("write holding 2 = 7", "allow 0"),
+            ("write holding 2 bit 3 = on via 22", "deny value_not_allowed"),
+            ("write holding 2 = [] via 22", "allow 0"),
+            ("write holding 5 = [] via 22", "allow 1"),
+            ("write holding 5 bit 3 = on via 22", "deny value_not_allowed"),
+            ("write holding 6 = [] via 22", "allow 2"),
+        ]);
+        plan.rules.iter_mut().for_each(|rule| rule.sentence.step.clone_from(&step));
+        Gate::of(&plan).table(&[
+            ("write holding 2 = [] via 22", "deny value_not_allowed"),
+            ("write holding 5 = [] via 22", "deny value_not_allowed"),
+            ("write holding 6 = [] via 22", "deny value_not_allowed"),
+        ]);
+    }
+
+    #[test]
     fn bits_and_registers_cover_each_other_only_in_full() {
         let every =
             (0..16).map(|bit| std::format!("hmi write holding 1 bit {bit} via 6, 22")).collect::<std::vec::Vec<_>>();
@@ -456,6 +489,14 @@ mod tests {
         Gate::new(&valued, &[]).table(&[
             ("write holding 1 = 4", "deny value_not_allowed"),
             ("write holding 1 = 0", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
+        ]);
+        let mut third = every.clone();
+        third[3] = std::string::String::from("hmi write holding 1 bit 3 = on via 6, 22");
+        let third: std::vec::Vec<&str> = third.iter().map(std::string::String::as_str).collect();
+        Gate::new(&third, &[]).table(&[
+            ("write holding 1 = 8", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
+            ("write holding 1 = 9", "allow 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15"),
+            ("write holding 1 = 1", "deny value_not_allowed"),
         ]);
     }
 
@@ -520,6 +561,17 @@ mod tests {
     }
 
     #[test]
+    fn questions_are_asked_one_by_one_in_the_order_of_the_elements() {
+        let rules = ["hmi write holding 41 = 0..9 step 1", "hmi write holding 40 = 0..9 step 1"];
+        let gate = Gate::new(&rules, &[]);
+        gate.table(&[("write holding 40-41 = [1, 1]", "ask holding 40+1")]);
+        let gate = gate.holds(HOLDING, 40, &[1]);
+        gate.table(&[("write holding 40-41 = [1, 1]", "ask holding 41+1")]);
+        let gate = gate.holds(HOLDING, 41, &[1]);
+        gate.table(&[("write holding 40-41 = [1, 1]", "allow 1 0")]);
+    }
+
+    #[test]
     fn steps_of_wide_elements_read_whole_elements_and_can_read_elsewhere() {
         let rules = [
             "hmi write holding 42-45 = -20.0..80.0 step 1.5 as f32",
@@ -529,6 +581,7 @@ mod tests {
         gate.table(&[
             ("write holding 44-45 = 20.5 as f32", "ask holding 44+2"),
             ("write holding 52 = 4", "ask input 14+1"),
+            ("write holding 43-45 = [0, 16800, 0]", "deny value_not_allowed"),
             ("write holding 51-53 = [4, 4, 4]", "ask input 13+3"),
         ]);
         let gate = gate.holds(HOLDING, 44, &[0x41A0, 0]).holds(INPUT, 14, &[3]);

@@ -210,6 +210,77 @@ fn faults_of_addresses_tell_both_numbers() {
 }
 
 #[test]
+fn ranges_that_overlap_are_shown_as_they_were_written_and_as_they_count() {
+    for (text, addressing, label) in [
+        ("a read holding 5-9, 7", Addressing::ZeroBased, "7 overlaps 5-9"),
+        ("a read holding 5-9, 7-8", Addressing::OneBased, "7-8 (zero-based 6-7) overlaps 5-9 (zero-based 4-8)"),
+        ("a read holding 0 unit 1-5, 3", Addressing::ZeroBased, "3 overlaps 1-5"),
+        ("a read file 4:0-9, 4:7", Addressing::OneBased, "4:7 overlaps 4:0-9"),
+    ] {
+        let faults = Sentence::parse(text, Form::Rule, &GRAMMAR, addressing).expect_err("faulty");
+        assert_eq!(faults.iter().map(|fault| fault.label.as_str()).collect::<Vec<_>>(), [label], "{text}");
+    }
+}
+
+#[test]
+fn lengths_are_compared_only_where_every_part_could_be_read() {
+    let under =
+        |text| faults_of(text, Form::Rule, Addressing::ZeroBased).into_iter().map(|fault| fault.1).collect::<Vec<_>>();
+    assert_eq!(under("hmi write holding 0-2 = 1 as f32"), ["0-2"]);
+    assert_eq!(under("hmi write holding 0-2, x = 1 as f32"), ["x"]);
+    assert_eq!(under("hmi write holding 0-1, x = [1, 2, 3]"), ["x"]);
+    let read = "hmi read holding 0-2 as f32";
+    assert_eq!(rule(read).map(|one| one.print(&GRAMMAR)).as_deref(), Ok(read), "a read takes any part");
+    let bit = "hmi write coil 0 = on as bool";
+    assert_eq!(rule(bit).map(|one| one.print(&GRAMMAR)).as_deref(), Ok(bit));
+}
+
+#[test]
+fn a_step_on_what_cannot_be_read_back_names_another_register() {
+    let grammar = Protocol::Modbus.grammar();
+    let text = "hmi write file 4:0 = 5 step 1";
+    let faults = Sentence::parse(text, Form::Rule, grammar, Addressing::ZeroBased).expect_err("no such read");
+    let told: Vec<_> = faults.iter().map(|one| (&text[one.span.clone()], one.message.as_str())).collect();
+    assert_eq!(told, [("step", "the gateway cannot read `file` back")]);
+    let text = "hmi write file 4:0 = 5 step 1 from input 12";
+    assert!(Sentence::parse(text, Form::Rule, grammar, Addressing::ZeroBased).is_ok());
+}
+
+#[test]
+fn every_clause_has_a_form_and_says_what_it_does() {
+    let forms = clause_forms(&GRAMMAR);
+    let words: Vec<_> = forms.iter().filter_map(|one| one.form.split(' ').next()).collect();
+    assert_eq!(
+        words,
+        [
+            "bit",
+            "unit",
+            "=",
+            "step",
+            "as",
+            "whole",
+            "via",
+            "exactly",
+            "select-first",
+            "when",
+            "max",
+            "spends",
+            "during",
+            "always"
+        ]
+    );
+    assert!(forms.iter().all(|one| !one.says.is_empty()));
+    let of = |word: &str| forms.iter().find(|one| one.form.split(' ').next() == Some(word)).expect("it is there");
+    assert_eq!((of("max").form.as_str(), of("whole").form.as_str()), ("max N/s|min|h [each]", "whole"));
+    let only: Vec<_> = forms.iter().filter(|one| !one.served).map(|one| one.form.as_str()).collect();
+    assert_eq!(only, ["exactly", "select-first"]);
+    for (word, in_a_deed) in [("unit", true), ("as", true), ("via", true), ("=", true), ("step", false), ("max", false)]
+    {
+        assert_eq!(!of(word).rules_only, in_a_deed, "{word}");
+    }
+}
+
+#[test]
 fn a_deed_prints_as_the_rule_that_allows_it_alone() {
     let deed = |class, object, function, range: (u32, u32), values| Deed {
         qualifier: None,

@@ -251,6 +251,7 @@ fn rtu_answers_are_those_of_the_one_request_in_flight() {
         assert_eq!(come_to(&mut device, &answer[..cut]), "need");
     }
     assert_eq!(come_to(&mut device, &answer), "told 5");
+    assert_eq!(come_to(&mut device, &[]), "need", "silence is no answer");
     assert_eq!(come_to(&mut device, &answer), "ends Some(UnsolicitedResponse)", "MB-11");
 }
 
@@ -322,4 +323,52 @@ fn what_was_repaired_is_told() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// GEN-05: FC 8/0 repeats what it is sent. Over MBAP that may be long; on a line without lengths its tail is a request.
+#[test]
+fn gen_05_nothing_leaves_over_rtu_whose_tail_is_a_request_of_its_own() {
+    let echo = |tail: &[u8]| [&hex("08 0000 a537"), tail].concat();
+    let smuggled = [&rtu::crc(&hex("01 08 0000 a537")).to_le_bytes()[..], &hex("01 06 0028 05dc")].concat();
+    for (pdu, passes) in [
+        (echo(&[]), true),
+        (echo(&smuggled), false),
+        (hex("08 0000"), false),
+        (hex("5a 0002"), false),
+        (hex("2b 0d 0100"), false),
+        (hex("2b 0e 01 00"), true),
+        (hex("15 09 06 0004 0007 0001 06af"), true),
+    ] {
+        let request = Request::of(1, &pdu).expect("legal");
+        let rtu = word("upstream_framing", "rtu");
+        let (mut device, mut out) = (device_with(1, Ids::Own, core::slice::from_ref(&rtu)), Out::new(300));
+        let sent = device.submit(&request, Ticket(1), at(0), &mut out);
+        assert_eq!(sent, if passes { Ok(Sent::Awaited) } else { Err(Reason::NotCanonical) }, "{pdu:02x?}");
+        assert_eq!((out.is_empty(), device.in_flight()), (!passes, usize::from(passes)), "{pdu:02x?}");
+        device.check_invariants();
+        let (mut over_tcp, mut out) = (super::super::vectors::device(1, Ids::Own), Out::new(300));
+        assert_eq!(over_tcp.submit(&request, Ticket(1), at(0), &mut out), Ok(Sent::Awaited), "{pdu:02x?}");
+    }
+}
+
+#[test]
+fn a_serial_line_is_left_alone_after_what_nobody_answers() {
+    let ways = [word("upstream_framing", "rtu"), word("unit0", "broadcast")];
+    let (mut device, mut out) = (device_with(1, Ids::Own, &ways), Out::new(300));
+    let after = |millis| Now { mono: Mono::ZERO.after(Duration::from_millis(millis)), ..Now::default() };
+    let pdu = hex("06 0001 0002");
+    let all = Request::of(0, &pdu).expect("legal");
+    assert_eq!(device.submit(&all, Ticket(1), after(0), &mut out), Ok(Sent::Unanswered));
+    assert!(!device.has_room());
+    assert_eq!(submit(&mut device, 2, "03 0000 0001", after(50), &mut out), Err(Reason::TooManyPending));
+    assert_eq!(device.deadline(), Some(after(100).mono));
+    assert_eq!(device.tick(after(99), &mut out), DeviceTick::Idle);
+    assert!(!device.has_room());
+    assert_eq!(device.tick(after(100), &mut out), DeviceTick::Idle);
+    assert_eq!((device.has_room(), device.deadline()), (true, None));
+    submit(&mut device, 2, "03 0000 0001", after(100), &mut out).expect("room");
+    // Behind MBAP stands a gateway that keeps its own line's time.
+    let (mut over_tcp, mut out) = (device_with(1, Ids::Own, &ways[1..]), Out::new(300));
+    assert_eq!(over_tcp.submit(&all, Ticket(1), after(0), &mut out), Ok(Sent::Unanswered));
+    assert!(over_tcp.has_room());
 }

@@ -42,6 +42,12 @@ pub(in crate::modbus) fn request(input: &[u8]) -> Framed<'_> {
     }
 }
 
+/// Whether `adu` is read as one request to its last byte. FC 8/0 may carry any data over MBAP, and an unknown function
+/// any payload: on a line without lengths their tail could be a request of its own.
+pub(in crate::modbus) fn is_one_request(adu: &[u8]) -> bool {
+    matches!(request(adu), Framed::Whole(whole) if whole.frame.len() == adu.len())
+}
+
 /// Cuts the first answer off `input`: the answer to `asked`, the PDU of the one request in flight.
 pub(in crate::modbus) fn response<'b>(input: &'b [u8], asked: &[u8]) -> Framed<'b> {
     let mut reader = Reader::new(input);
@@ -279,6 +285,15 @@ mod tests {
         }
         assert_eq!(told(&response(&hex("01 04 02"), &hex("03 0000 0001"))), "response_mismatch");
         assert_eq!(told(&response(&hex("01 18 ffff"), &hex("18 0000"))), "length_mismatch");
+        let objects = |bytes: usize| {
+            let mut text = hex("01 2b 0e 01 01 00 00 01 00");
+            text.push(bytes as u8);
+            text.resize(10 + bytes, b'x');
+            text.extend(crc(&text).to_le_bytes());
+            told(&response(&text, &hex("2b 0e 01 00")))
+        };
+        assert_eq!(objects(244), format!("unit 1, {PDU_MAX} bytes of pdu"), "as long as a PDU is");
+        assert_eq!(objects(245), "length_mismatch");
         let endless = hex("01 2b 0e 01 01 00 00 ff 00 fa");
         assert_eq!(told(&response(&endless, &hex("2b 0e 01 00"))), "length_mismatch");
     }

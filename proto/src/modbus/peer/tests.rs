@@ -319,6 +319,10 @@ fn a_broadcast_is_a_write() {
     let mut tcp = peer_with(4, core::slice::from_ref(&broadcast));
     for (pdu, passes) in [
         ("06 0001 0001", true),
+        ("0f 0000 0003 01 05", true),
+        ("10 0001 0001 02 0001", true),
+        ("16 0001 0000 0001", true),
+        ("15 09 06 0004 0007 0001 06af", true),
         ("05 0001 ff00", true),
         ("03 0001 0001", false),
         ("17 0003 0001 000e 0001 02 00ff", false),
@@ -343,6 +347,57 @@ fn a_broadcast_is_a_write() {
     line.accept(&asked, Ticket(1)).expect("room");
     line.unanswered(Ticket(1), &mut out).expect("room");
     assert_eq!((out.len(), line.pending()), (0, 0));
+    // On TCP the session has its own answers.
+    let mut tcp = peer_with(4, &[word("unit0", "broadcast")]);
+    let adu = Sheet::adu(1, 0, |sheet| sheet.put(&hex("06 0001 0001")));
+    let asked = read(&mut tcp, adu.as_slice());
+    tcp.refuse(&asked, &Denied::because(Reason::FunctionNotAllowed), OnDeny::Refuse, &mut out).expect("room");
+    assert_eq!(answers(&out), [(1, Some(1))]);
+    out.clear();
+    // One to another unit is refused on a line too, and so is unit 0 where it is the device itself.
+    let adu = rtu::adu(1, |sheet| sheet.put(&hex("06 0001 0001")));
+    let asked = read(&mut line, adu.as_slice());
+    line.refuse(&asked, &Denied::because(Reason::FunctionNotAllowed), OnDeny::Refuse, &mut out).expect("room");
+    assert_eq!(out.as_slice(), rtu::adu(1, |sheet| sheet.put(&hex("86 01"))).as_slice());
+    let mut device = peer_with(4, &[word("unit0", "device"), word("framing", "rtu")]);
+    let adu = rtu::adu(0, |sheet| sheet.put(&hex("06 0001 0001")));
+    let (asked, mut out) = (read(&mut device, adu.as_slice()), Out::new(64));
+    device.refuse(&asked, &Denied::because(Reason::FunctionNotAllowed), OnDeny::Refuse, &mut out).expect("room");
+    assert_eq!(out.as_slice(), rtu::adu(0, |sheet| sheet.put(&hex("86 01"))).as_slice());
+}
+
+#[test]
+fn a_ticket_that_nobody_holds_changes_nothing() {
+    let (mut peer, mut out) = (peer(4), Out::new(64));
+    accept(&mut peer, 1).expect("room");
+    let late = Denied::because(Reason::RequestTimeout);
+    peer.refuse_ticket(Ticket(7), &late, OnDeny::Refuse, &mut out).expect("room");
+    peer.unanswered(Ticket(7), &mut out).expect("room");
+    deliver(&mut peer, 7, &mut out).expect("room");
+    assert_eq!((out.len(), peer.pending()), (0, 1));
+    deliver(&mut peer, 1, &mut out).expect("room");
+    assert_eq!(answers(&out), [(1, None)]);
+}
+
+#[test]
+#[should_panic(expected = "two slots with one id or one ticket")]
+fn two_slots_with_one_ticket_are_a_broken_invariant() {
+    let mut peer = peer(4);
+    accept(&mut peer, 1).expect("room");
+    let bytes = request(2);
+    let asked = read(&mut peer, &bytes);
+    peer.accept(&asked, Ticket(1)).expect("room");
+    peer.check_invariants();
+}
+
+#[test]
+#[should_panic(expected = "two slots with one id or one ticket")]
+fn two_slots_with_one_id_are_a_broken_invariant() {
+    let mut peer = peer(4);
+    accept(&mut peer, 1).expect("room");
+    accept(&mut peer, 2).expect("room");
+    peer.slots[1].id = 1;
+    peer.check_invariants();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{format, string::String, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::modbus::vectors::hex;
+use crate::{deed::Values, modbus::vectors::hex, vocab::Class};
 
 /// `class object.first-last bit=value,..` of each deed.
 fn told(pdu: &str) -> Vec<String> {
@@ -92,6 +92,16 @@ fn a_broken_length_severs_even_where_a_quantity_is_illegal_too() {
 }
 
 #[test]
+fn a_request_is_no_longer_than_a_pdu() {
+    let mut pdu = [0x5A; function::PDU_MAX + 1];
+    assert!(Request::of(1, &pdu[..function::PDU_MAX]).is_ok());
+    assert_eq!(Request::of(1, &pdu), Err(RequestFault::Severed(Reason::LengthMismatch)));
+    pdu[0] = 8;
+    assert_eq!(Request::of(1, &pdu), Err(RequestFault::Severed(Reason::LengthMismatch)));
+    assert_eq!(Request::of(1, &[]), Err(RequestFault::Severed(Reason::LengthMismatch)));
+}
+
+#[test]
 fn pad_bits_are_cleared_and_told() {
     let pdu = hex("0f 0013 000a 02 cdff");
     let request = Request::of(1, &pdu).expect("legal");
@@ -112,6 +122,18 @@ fn any_other_difference_between_what_came_and_what_would_leave_is_not_canonical(
     assert!(!request.is_canonical(&hex("10 0001 0001 02 000a 00")));
     let request = Request::of(1, &padded).expect("legal");
     assert!(!request.is_canonical(&hex("0f 0013 000a 02 ccff")), "only the byte with the pad bits is ours");
+}
+
+#[test]
+fn a_mask_that_sets_nothing_is_a_write_of_no_values_and_is_told_as_one() {
+    let pdu = hex("16 0004 ffff 0025");
+    let mut seen = 0;
+    let flow = Request::of(1, &pdu).expect("legal").deeds::<()>(&mut |deed| {
+        seen += 1;
+        assert_eq!((deed.class, deed.values), (Class::Write, Values::Words(&[])), "not one that carries none");
+        ControlFlow::Continue(())
+    });
+    assert_eq!((flow, seen), (ControlFlow::Continue(()), 1));
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! What holds for every message, whatever its function?
+
+mod idempotent;
