@@ -206,12 +206,14 @@ pub fn message_of(conduit: &Conduit, sentence: &str) -> Result<Stored, ExplainEr
 /// # Errors
 /// When no single message can do that.
 pub fn build(conduit: &Conduit, sentence: &Sentence) -> Result<Stored, ExplainError> {
-    let units = conduit.settings.ints(conduit.protocol.grammar().units_key);
+    let grammar = conduit.protocol.grammar();
+    let units = conduit.settings.ints(grammar.units_key);
     let unit = units.first().and_then(|one| u32::try_from(*one).ok()).unwrap_or(0);
     let stored = conduit.protocol.build(sentence, unit).map_err(|fault| ExplainError::Build(fault.0))?;
     let message = stored.message().ok_or_else(|| ExplainError::Build("it has no legal form".to_owned()))?;
-    if conduit.protocol.is_broadcast(&conduit.settings, message.unit()) && !only_writes(&message) {
-        let (unit, word) = (message.unit(), conduit.protocol.grammar().unit_word);
+    let to_all = conduit.protocol.is_broadcast(&conduit.settings, message.unit());
+    if to_all && !grammar.all_answer && !only_writes(&message) {
+        let (unit, word) = (message.unit(), grammar.unit_word);
         let why =
             format!("{word} {unit} is all of conduit {}, and nobody answers for all: name one {word}", conduit.name);
         return Err(ExplainError::Build(why));

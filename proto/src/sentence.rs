@@ -35,6 +35,8 @@ pub struct Grammar {
     pub unit_word: &'static str,
     /// The largest unit.
     pub unit_max: u32,
+    /// Whether units answer what goes to all of them, each for itself.
+    pub all_answer: bool,
     /// The word before an object's indexes, which then stand behind the units: `ioa`. Without one they follow the
     /// object's own word.
     pub index_word: Option<&'static str>,

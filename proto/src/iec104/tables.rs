@@ -17,6 +17,7 @@ pub const PORTS: &[u16] = &[2404];
 pub static GRAMMAR: Grammar = Grammar {
     unit_word: "ca",
     unit_max: 65_535,
+    all_answer: true,
     units_key: "cas",
     reserved_units: None,
     index_word: Some("ioa"),

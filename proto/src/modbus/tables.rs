@@ -43,6 +43,7 @@ pub const PORTS: &[u16] = &[502];
 pub static GRAMMAR: Grammar = Grammar {
     unit_word: "unit",
     unit_max: 255,
+    all_answer: false,
     units_key: "units",
     reserved_units: Some((
         248,

@@ -151,8 +151,9 @@ pub(super) fn compile(plan: &Plan) -> Result<PolicySet, Vec<Fault>> {
     compile_with(plan, plan.protocol.grammar())
 }
 
+/// The objects whose index says which function it is. Behind a word of its own an index names a point.
 fn numbered(grammar: &Grammar) -> Vec<ObjectId> {
-    let places = (0..=u8::MAX).map(ObjectId).zip(grammar.objects);
+    let places = (0..=u8::MAX).map(ObjectId).zip(grammar.objects).filter(|_| grammar.index_word.is_none());
     places.filter(|(_, spec)| matches!(spec.index, Index::Number { .. } | Index::Code)).map(|(id, _)| id).collect()
 }
 

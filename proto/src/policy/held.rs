@@ -162,7 +162,7 @@ mod tests {
         [1, 2].into_iter().for_each(|unit| held.learn(seen(unit, HOLDING, 5, 7), Mono::ZERO));
         one.settings.0.insert("units", Setting::Ints([2].to_vec()));
         held.follow(&compile(&one).expect("compiles"));
-        assert_eq!([1, 2].map(|unit| held.get(unit, HOLDING, 5, Mono::ZERO)), [None, Some(7u16.into())]);
+        assert_eq!([1, 2].map(|unit| held.get(unit, HOLDING, 5, Mono::ZERO)), [None, Some(7.into())]);
         held.learn(seen(1, HOLDING, 5, 7), Mono::ZERO);
         assert_eq!(held.len(), 1);
     }
@@ -173,7 +173,7 @@ mod tests {
         let at = Mono::ZERO;
         (0..65_536).for_each(|address| held.learn(seen(1, HOLDING, address, 1), at));
         held.learn(seen(1, HOLDING, 7, 2), at);
-        assert_eq!((held.len(), held.get(1, HOLDING, 0, at)), (Held::MAX, Some(1u16.into())), "nothing had to go");
+        assert_eq!((held.len(), held.get(1, HOLDING, 0, at)), (Held::MAX, Some(1.into())), "nothing had to go");
         held.learn(seen(2, HOLDING, 65_000, 3), at);
         let ends = |held: &Held| [0, 65_535].map(|address| held.get(1, HOLDING, address, at).is_some());
         assert_eq!((held.len(), ends(&held)), (Held::MAX, [false, true]));

@@ -529,14 +529,7 @@ mod tests {
             let stored = Protocol::Modbus.build(&sentence, 1).expect("one message does it");
             gate.view.judge_denials(&stored.message().expect("it was built"), gate.now)
         };
-        let denied = |reason, rule| Denied {
-            reason,
-            rule: Some(RuleIx(rule)),
-            deed: 0,
-            by_deny_rule: true,
-            is_read: false,
-            unnamed: false,
-        };
+        let denied = |reason, rule| Denied { rule: Some(RuleIx(rule)), by_deny_rule: true, ..Denied::because(reason) };
         assert_eq!(denials("write holding 89-90 = [1, 2]"), Some(denied(Reason::AddressNotAllowed, 0)));
         assert_eq!(denials("write holding 5 = 7"), Some(denied(Reason::ValueNotAllowed, 1)));
         assert_eq!(denials("write holding 5 = 8"), None);

@@ -30,6 +30,7 @@ pub(super) static GRAMMAR: Grammar = Grammar {
     reserved_units: None,
     longest_read: |_| None,
     unit_max: 255,
+    all_answer: false,
     index_word: None,
     qualifier_word: None,
     selects: &[],
