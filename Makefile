@@ -53,7 +53,7 @@ soak:
 # against other people's parsers, with a new seed each day.
 FUZZ_SECONDS ?= 600
 FUZZ_MUTATIONS ?= 100000000
-FUZZ_TARGETS := iec104_asdu modbus_peer modbus_device modbus_request modbus_response sentence config
+FUZZ_TARGETS := iec104_asdu iec104_device iec104_peer modbus_peer modbus_device modbus_request modbus_response sentence config
 fuzz: setup $(addprefix fuzz-,$(FUZZ_TARGETS))
 	SLUICEGATE_MUTATIONS=$(FUZZ_MUTATIONS) SLUICEGATE_TEST_SEED=$$(date -u +%Y%m%d) \
 		cargo test --release --test sluicegate-tests gen_15 -- --nocapture

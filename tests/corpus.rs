@@ -18,6 +18,8 @@ struct Target {
 
 /// A configuration takes a thousand times as long to read as a message.
 const TARGETS: &[Target] = &[
+    Target { name: "iec104_peer", entry: iec104::fuzz_peer, mutations: 100 },
+    Target { name: "iec104_device", entry: iec104::fuzz_device, mutations: 100 },
     Target { name: "iec104_asdu", entry: iec104::fuzz_asdu, mutations: 400 },
     Target { name: "modbus_peer", entry: modbus::fuzz_peer, mutations: 100 },
     Target { name: "modbus_device", entry: modbus::fuzz_device, mutations: 100 },

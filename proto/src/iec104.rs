@@ -15,6 +15,7 @@
 //! tables     the words of its sentences, its functions, its presets
 //! describe   what `decode` shows of an ASDU
 //! refusal    with which cause a refusal comes back
+//! fuzz       the fuzzer's ways into the halves
 //! build      a sentence -> the ASDU that does it
 //! ```
 //! Sources: IEC 60870-5-101:2003 clause 7 (ASDUs), IEC 60870-5-104:2006 (APCI, types 58-64 and 107),
@@ -33,6 +34,7 @@ mod content;
 mod copied;
 mod describe;
 mod device;
+mod fuzz;
 #[cfg(test)]
 mod judged;
 mod keys;
@@ -53,6 +55,7 @@ pub use asdu::{Asdu, AsduFault, Direction, Object, Objects, Sheet, fuzz_asdu, mi
 pub use build::build;
 pub use checks::{Check, CheckSpec, Fate};
 pub use device::Device;
+pub use fuzz::{fuzz_device, fuzz_peer};
 pub use keys::{KEYS, TIES, check, is_broadcast, rivals};
 pub use peer::Peer;
 pub use refusal::{ANSWER_WORD, answer, answer_says};

@@ -291,7 +291,7 @@ fn a_policy_of_another_protocol_is_told() {
             .replace("[zones.ops]", &policy)
             .replace("protocol = \"modbus\"\n\n", "protocol = \"modbus\"\npolicies = [\"p\"]\n\n");
         let found = load_str(&text, dir.path()).expect_err("it speaks modbus");
-        assert_eq!(codes(&found), [("E049", 43)], "{}", told(&found, dir.path()));
+        assert_eq!(codes(&found), [("E049", 44)], "{}", told(&found, dir.path()));
     }
 }
 

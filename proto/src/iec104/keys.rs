@@ -3,7 +3,6 @@
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
-use super::asdu::BROADCAST;
 use crate::{
     half::{Rivals, Ties},
     keys::{KeyFault, KeyPlace, KeySpec, Kind, Setting, Settings},
@@ -77,9 +76,10 @@ pub fn rivals(settings: &Settings) -> Rivals {
     }
 }
 
-/// Whether a message to this common address goes to all of them.
-pub fn is_broadcast(_settings: &Settings, unit: u32) -> bool {
-    unit == u32::from(BROADCAST)
+/// What goes to the global address touches no point, and each station answers it in its own name: nobody is waited for
+/// in vain, and nothing of anybody must be locked.
+pub const fn is_broadcast(_settings: &Settings, _unit: u32) -> bool {
+    false
 }
 
 /// What the settings say, read once.

@@ -46,6 +46,8 @@ struct Past {
     confirmed: bool,
 }
 
+/// Commands in flight: the most that `pending` can say is far less.
+const AWAITED_MAX: usize = 8192;
 /// Commands remembered. What a station says of an older one is dropped: nobody waits for it any more.
 const PAST_MAX: usize = 256;
 
@@ -97,6 +99,10 @@ impl Call {
 
 impl Calls {
     pub(super) fn sent(&mut self, call: Call, ticket: Ticket, due: Mono) {
+        // More than a session may have pending: only a capture without its station's side comes to this.
+        if self.awaited.len() >= AWAITED_MAX {
+            self.awaited.pop_front();
+        }
         self.awaited.push_back((call, ticket, due));
     }
 

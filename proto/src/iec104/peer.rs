@@ -35,7 +35,7 @@ mod read;
 #[derive(Debug)]
 pub struct Peer {
     ways: Ways,
-    window: Window,
+    window: Box<Window>,
     state: State,
     /// One for each command that is not confirmed, oldest first.
     slots: Vec<Slot>,
@@ -83,7 +83,7 @@ impl Peer {
         let observed = options.ids == Ids::Observed;
         let quiet = options.idle_timeout.checked_div(2).unwrap_or(Duration::MAX);
         Self {
-            window: Window::new(&ways, quiet, observed),
+            window: Box::new(Window::new(&ways, quiet, observed)),
             selected: Selected::new(ways.select_timeout),
             ways,
             state: if observed { State::Started } else { State::Stopped },
@@ -129,7 +129,11 @@ impl Peer {
     /// An illegal message can take a slot too: its refusal may be due later.
     pub(crate) fn accept(&mut self, asked: &Asked<'_>, ticket: Ticket) -> Result<(), Reason> {
         if !self.has_slot() {
-            return Err(Reason::TooManyPending);
+            // Who only watches refuses nobody.
+            if !self.observed || self.slots.is_empty() {
+                return Err(Reason::TooManyPending);
+            }
+            self.slots.remove(0);
         }
         let answer = match &asked.body {
             Body::Message(Message::Iec104(request)) => {

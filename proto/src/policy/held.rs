@@ -149,7 +149,7 @@ mod tests {
         held.forget(&ReadFirst { unit: 1, object: HOLDING, first: 0, count: 0 });
         let unknown: Vec<_> = (0..20).filter(|address| held.get(1, HOLDING, *address, at).is_none()).collect();
         assert_eq!(unknown, [4, 5, 6]);
-        assert_eq!(held.get(2, HOLDING, 5, at), Some(1.into()));
+        assert_eq!(held.get(2, HOLDING, 5, at), Some(1u16.into()));
         held.follow(&compile(&plan(&["hmi write holding 8-9 = 0..9 step 1"], &[])).expect("compiles"));
         assert_eq!(held.len(), 2);
         assert!(!held.is_empty());

@@ -77,13 +77,13 @@ impl Pair {
         let (key, link) = self.open();
         self.engine.link_up(link, at(0));
         self.engine.peer_bytes(key, &START, at(0));
-        assert_eq!((self.to_device(link), self.to_peer(key)), (START.to_vec(), vec![]));
+        assert_eq!((self.device_gets(link), self.peer_gets(key)), (START.to_vec(), vec![]));
         self.engine.device_bytes(link, &STARTED, at(0));
-        assert_eq!(self.to_peer(key), STARTED);
+        assert_eq!(self.peer_gets(key), STARTED);
         (key, link)
     }
 
-    fn to_peer(&mut self, key: SessionKey) -> Vec<u8> {
+    fn peer_gets(&mut self, key: SessionKey) -> Vec<u8> {
         let Some(out) = self.engine.to_peer(key) else { return Vec::new() };
         let bytes = out.as_slice().to_vec();
         out.consume(bytes.len());
@@ -92,7 +92,7 @@ impl Pair {
         bytes
     }
 
-    fn to_device(&mut self, link: LinkKey) -> Vec<u8> {
+    fn device_gets(&mut self, link: LinkKey) -> Vec<u8> {
         let Some(out) = self.engine.to_device(link) else { return Vec::new() };
         let bytes = out.as_slice().to_vec();
         out.consume(bytes.len());
@@ -124,9 +124,9 @@ fn a_word_waits_for_the_connection() {
     let mut pair = Pair::new("");
     let (key, link) = pair.open();
     pair.engine.peer_bytes(key, &START, at(0));
-    assert!(pair.to_device(link).is_empty() && pair.to_peer(key).is_empty());
+    assert!(pair.device_gets(link).is_empty() && pair.peer_gets(key).is_empty());
     pair.engine.link_up(link, at(10));
-    assert_eq!(pair.to_device(link), START);
+    assert_eq!(pair.device_gets(link), START);
 }
 
 #[test]
@@ -134,17 +134,17 @@ fn what_is_reported_is_acknowledged_by_the_peer_or_refused_by_the_policy() {
     let mut pair = Pair::new("");
     let (key, link) = pair.started();
     pair.event(link, 5);
-    assert_eq!(pair.to_peer(key).len(), 16);
-    assert!(pair.to_device(link).is_empty(), "the peer has said nothing");
+    assert_eq!(pair.peer_gets(key).len(), 16);
+    assert!(pair.device_gets(link).is_empty(), "the peer has said nothing");
     pair.engine.peer_bytes(key, &acknowledge(1), at(0));
-    assert_eq!(pair.to_device(link), acknowledge(1));
+    assert_eq!(pair.device_gets(link), acknowledge(1));
     // Refused ones are settled by themselves, but never past one that the peer does not have.
     pair.event(link, 6);
     (0..8).for_each(|_| pair.event(link, 200));
     pair.engine.tick(at(0));
-    assert_eq!((pair.to_peer(key).len(), pair.to_device(link).len()), (16, 0));
+    assert_eq!((pair.peer_gets(key).len(), pair.device_gets(link).len()), (16, 0));
     pair.engine.peer_bytes(key, &acknowledge(2), at(0));
-    assert_eq!(pair.to_device(link), acknowledge(10));
+    assert_eq!(pair.device_gets(link), acknowledge(10));
     let denied = pair.journal.drain().into_iter().filter(|(_, record)| record.event == Event::Denied).count();
     assert_eq!(denied, 8);
 }
@@ -158,7 +158,7 @@ fn nothing_is_settled_for_a_peer_that_is_gone() {
     assert_eq!(pair.engine.link_want(link), LinkWant::Gone);
     (0..20).for_each(|_| pair.event(link, 200));
     pair.engine.tick(at(60_000));
-    assert!(pair.to_device(link).is_empty());
+    assert!(pair.device_gets(link).is_empty());
     pair.engine.link_down(link, at(0));
     assert!(pair.engine.links().is_empty());
 }
@@ -191,10 +191,10 @@ fn a_device_is_read_as_fast_as_its_peer() {
         read += 1;
         assert!(read <= 2 * K, "a window left, a window waits");
     }
-    assert_eq!(pair.to_peer(key).len(), usize::from(K) * 16);
+    assert_eq!(pair.peer_gets(key).len(), usize::from(K) * 16);
     assert!(!pair.engine.wants_device_bytes(link));
     pair.engine.peer_bytes(key, &acknowledge(K), at(0));
-    assert_eq!(pair.to_peer(key).len(), usize::from(K) * 16);
+    assert_eq!(pair.peer_gets(key).len(), usize::from(K) * 16);
     assert!(pair.engine.wants_device_bytes(link));
 }
 

@@ -1,0 +1,4 @@
+//! Does a station that says anything read the same at every cut?
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sluicegate_proto::iec104::fuzz_device(bytes));
