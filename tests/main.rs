@@ -1,6 +1,7 @@
 //! One test binary: a file per promise.
 
 mod agree;
+mod captures;
 mod commands;
 mod conduit;
 mod conformance;

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 venv=$1
 
 packages=(gcc libc6-dev pkg-config libmodbus-dev mbpoll stunnel4 socat openssl prometheus systemd python3-venv libfaketime
-  dpkg-dev binutils groff man-db lintian curl iproute2)
+  valgrind dpkg-dev binutils groff man-db lintian curl iproute2)
 # What reads the coverage that rustc counts: Debian's newest LLVM, or the toolchain's own tools where rustc's is newer.
 llvm=22
 if [ "$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')" -le "$llvm" ]; then

@@ -17,6 +17,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 mod about;
+mod capture;
 mod check;
 mod explain;
 mod handbook;
@@ -71,6 +72,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Say who may do this, on which conduit.
     WhoCan(who::WhoArgs),
+    /// Say what each message of a capture means.
+    Decode(capture::DecodeArgs),
+    /// Say what a conduit would have made of each message of a capture.
+    Replay(capture::ReplayArgs),
     /// Make certificates for a small plant.
     #[command(subcommand)]
     Pki(pki::PkiCommand),
@@ -116,6 +121,8 @@ fn dispatch(cli: &Cli) -> Exit {
         Command::Check(args) => check::check(&cli.config, args),
         Command::Explain(args) => explain::explain(&cli.config, args),
         Command::WhoCan(args) => who::who_can(&cli.config, args),
+        Command::Decode(args) => capture::decode(args),
+        Command::Replay(args) => capture::replay(&cli.config, args),
         Command::Pki(command) => pki::pki(command),
         Command::Presets(json) => about::presets(json.json),
         Command::Demo(args) => start::demo(args),

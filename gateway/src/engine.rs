@@ -42,11 +42,15 @@ mod trail;
 mod written;
 
 pub use self::seam::{LinkKey, LinkWant, SessionKey, Setup, Wake};
-pub(crate) use self::session::peer_options;
 use self::{
     core::Core,
     link::{Link, State},
     session::Session,
+};
+pub(crate) use self::{
+    kind::Kind,
+    limits::Limits,
+    session::{LONGEST_DELAY, peer_options},
 };
 
 /// One conduit.

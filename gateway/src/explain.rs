@@ -321,7 +321,12 @@ pub fn addressing(conduit: &Conduit) -> Addressing {
 
 /// The schedules that hold at this moment, in the site's time zone.
 pub fn schedules_now(site: &Site) -> ScheduleSet {
-    let now = jiff::Timestamp::now().to_zoned(site.timezone.clone()).datetime();
+    schedules_at(site, jiff::Timestamp::now())
+}
+
+/// The schedules that hold at a moment, in the site's time zone.
+pub fn schedules_at(site: &Site, at: jiff::Timestamp) -> ScheduleSet {
+    let now = at.to_zoned(site.timezone.clone()).datetime();
     let holding = (0u8..).zip(&site.schedules).filter(|(_, one)| one.holds(now));
     holding.fold(ScheduleSet::default(), |set, (bit, _)| set.with(bit))
 }

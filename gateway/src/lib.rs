@@ -15,12 +15,14 @@
 //! trust      certificate -> peer: authority, names, role, revocation
 //! observe    metrics, audit records, the journal, the admin endpoint
 //! check      is this configuration fit to run? Policy tests, read gaps, series
+//! capture    what a capture holds, message by message
 //! explain    what would the gate do with this message, and why; who can do this
 //! cli        the commands and how they end
 //! demo       a device, an operator, an attacker, and the real binary between them
 //! ```
 
 pub mod admit;
+pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod demo;

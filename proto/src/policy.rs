@@ -186,6 +186,12 @@ impl View {
         judge::judge(self, message, known, now)
     }
 
+    /// The verdict on each deed by itself, in the order of the visit (`replay`). What the message as a whole gets is said
+    /// by [`Self::judge`]: all or nothing.
+    pub fn judge_deeds(&self, message: &Message<'_>, known: &Known<'_>, now: Now, each: &mut dyn FnMut(Verdict)) {
+        judge::each(self, message, known, now, each);
+    }
+
     /// Judges with the deny rules only (monitor mode). `now` because a deny rule can hold `during` a schedule.
     pub fn judge_denials(&self, message: &Message<'_>, now: Now) -> Option<Denied> {
         judge::denials(self, message, now)

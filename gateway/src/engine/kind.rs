@@ -11,23 +11,23 @@ use super::limits::Toll;
 
 /// What a message is, all deeds together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     /// Its function code; 0 where the bytes could not be read.
     pub(super) function: u16,
     /// The gravest class of its deeds.
     pub(super) class: Option<Class>,
     /// Every deed reads.
-    pub(super) is_read: bool,
+    pub(crate) is_read: bool,
     /// Some deed writes.
-    pub(super) is_write: bool,
+    pub(crate) is_write: bool,
     /// Some deed controls.
-    pub(super) is_control: bool,
+    pub(crate) is_control: bool,
     /// Some deed changes what the device does in another way.
-    pub(super) is_program: bool,
+    pub(crate) is_program: bool,
 }
 
 impl Kind {
-    pub(super) fn of(message: &Message<'_>) -> Self {
+    pub(crate) fn of(message: &Message<'_>) -> Self {
         let mut kind = Self { function: message.function(), is_read: true, ..Self::default() };
         let _all: ControlFlow<()> = message.deeds(&mut |deed| {
             match deed.class {
@@ -56,7 +56,7 @@ impl Kind {
         self.is_write || self.is_control || self.is_program
     }
 
-    pub(super) const fn toll(self, identity: u16) -> Toll {
+    pub(crate) const fn toll(self, identity: u16) -> Toll {
         Toll { identity, is_write: self.is_write, is_control: self.is_control, peer_paid: false }
     }
 }

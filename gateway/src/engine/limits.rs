@@ -28,7 +28,7 @@ use crate::observe::metrics::Limit;
 
 /// The limits of one conduit.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     time: EngineTime,
     requests: Bucket,
     writes: Bucket,
@@ -49,7 +49,7 @@ struct PeerLimits {
 
 /// What a message is, for the class limits, and which buckets it has paid already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Toll {
+pub(crate) struct Toll {
     pub(super) identity: u16,
     pub(super) is_write: bool,
     pub(super) is_control: bool,
@@ -57,7 +57,7 @@ pub(super) struct Toll {
 }
 
 impl Limits {
-    pub(super) fn new(plan: plan::Limits, identities: usize) -> Self {
+    pub(crate) fn new(plan: plan::Limits, identities: usize) -> Self {
         let time = EngineTime::default();
         let bucket = |rate| Bucket::new(rate, &time);
         Self {
@@ -73,7 +73,7 @@ impl Limits {
     }
 
     /// The time of this wake-up.
-    pub(super) fn set_time(&self, now: Mono) {
+    pub(crate) fn set_time(&self, now: Mono) {
         self.time.0.fetch_max(now.as_nanos(), Ordering::Relaxed);
     }
 
@@ -81,7 +81,7 @@ impl Limits {
     ///
     /// # Errors
     /// The limit that is spent, and how long until it is not.
-    pub(super) fn charge(&mut self, toll: Toll) -> Result<(), (Limit, Duration)> {
+    pub(crate) fn charge(&mut self, toll: Toll) -> Result<(), (Limit, Duration)> {
         if !toll.peer_paid {
             self.peer(toll.identity).requests.take(1).map_err(|wait| (Limit::PeerRequests, wait))?;
         }
@@ -130,7 +130,7 @@ impl Limits {
     ///
     /// # Errors
     /// The identity has touched too many distinct points: a scan.
-    pub(super) fn touch(&mut self, identity: u16, message: &Message<'_>, now: Mono) -> Result<(), ()> {
+    pub(crate) fn touch(&mut self, identity: u16, message: &Message<'_>, now: Mono) -> Result<(), ()> {
         let Some(rate) = self.plan.targets else { return Ok(()) };
         self.peer(identity).targets.touch(rate, message, now)
     }

@@ -96,7 +96,7 @@ const ANSWER_ROOM: usize = 512;
 /// every answer owed always finds room).
 const OUT_LIMIT: usize = 64 * 1024;
 /// Reads over their rate are delayed up to this long, then answered 06 (language.md section 3).
-pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(250);
+pub(crate) const LONGEST_DELAY: Duration = Duration::from_millis(250);
 /// Own reads that one message may cause: a step and a condition per deed of FC 23, with room.
 pub(super) const MAX_ASKS: u8 = 4;
 

@@ -194,17 +194,35 @@ fn spoken<'b>(deed: Deed<'b>, function: u8, mut reader: Reader<'b>) -> Option<De
             let sub = reader.u16().ok()?;
             plain(at(sub, 1, Values::None)).with("values", Field::Values(Values::Words(reader.rest())))
         }
-        function::ENCAPSULATED => {
-            let sub = reader.u8().ok()?;
-            let object =
-                if sub == function::DEVICE_ID { (DEVICE_ID, Class::Identify) } else { (FUNCTION, Class::Program) };
-            let deed = Deed { object: object.0, class: object.1, ..deed };
-            let one = unlocated(deed).int("sub_function", sub);
-            one.with("payload", Field::Bytes(reader.rest()))
+        function::ENCAPSULATED => encapsulated(deed, &mut reader)?,
+        // These have no range, or none but their code.
+        function::EXCEPTION_STATUS | function::EVENT_COUNTER | function::EVENT_LOG | function::SERVER_ID => {
+            plain(deed).with("payload", Field::Bytes(reader.rest()))
         }
-        _ => unlocated(deed).with("payload", Field::Bytes(reader.rest())),
+        function::READ_FILE | function::WRITE_FILE | function::READ_FIFO => {
+            unlocated(deed).with("payload", Field::Bytes(reader.rest()))
+        }
+        _ => {
+            let code = u32::from(function);
+            plain(Deed { first: code, last: code, ..deed }).with("payload", Field::Bytes(reader.rest()))
+        }
     };
     Some(one)
+}
+
+/// FC 43: what its sub-code says.
+fn encapsulated<'b>(deed: Deed<'b>, reader: &mut Reader<'b>) -> Option<Described<'b>> {
+    let sub = reader.u8().ok()?;
+    let payload = reader.rest();
+    let one = if sub == function::DEVICE_ID {
+        // It repeats the read code that it was asked for.
+        let code = payload.first().copied().map_or(0, u32::from);
+        plain(Deed { object: DEVICE_ID, class: Class::Identify, first: code, last: code, ..deed })
+    } else {
+        let code = u32::from(function::ENCAPSULATED) | u32::from(sub).saturating_add(1).saturating_mul(256);
+        plain(Deed { first: code, last: code, ..deed })
+    };
+    Some(one.with("payload", Field::Bytes(payload)))
 }
 
 /// A deed whose range nobody knows.
@@ -368,10 +386,10 @@ mod tests {
             ("06 0028 05dc", "write unit=1 function=6 object=holding address=40 quantity=1 values=[1500]"),
             ("10 0001 0002", "write unit=1 function=16 object=holding address=1 quantity=2"),
             ("03 ff", "read somewhere unit=1 function=3 object=holding"),
-            ("5a 01", "program somewhere unit=1 function=90 object=function payload=[01]"),
+            ("5a 01", "program unit=1 function=90 object=function payload=[01]"),
             (
                 "2b 0e 01 01 00 00 00",
-                "identify somewhere unit=1 function=43 object=device-id sub_function=14 payload=[01, 01, 00, 00, 00]",
+                "identify unit=1 function=43 object=device-id sub_function=14 read_code=1 payload=[01, 01, 00, 00, 00]",
             ),
             ("10 ffff ffff", "write unit=1 function=16 object=holding address=65535 quantity=65535"),
             ("10 0001 0000", "write somewhere unit=1 function=16 object=holding address=1 quantity=0"),

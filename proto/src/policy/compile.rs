@@ -258,6 +258,22 @@ mod tests {
     };
 
     #[test]
+    fn only_a_number_that_chooses_what_is_done_makes_another_function() {
+        let set = compile(&plan(&[], &[])).expect("compiles");
+        let (function, device_id, diagnostic, status) = (ObjectId(4), ObjectId(5), ObjectId(6), ObjectId(9));
+        for (class, object, is) in [
+            (Class::Program, function, true),
+            (Class::Identify, device_id, true),
+            (Class::Diagnose, diagnostic, true),
+            (Class::Diagnose, status, false),
+            (Class::Read, diagnostic, false),
+            (Class::Read, HOLDING, false),
+        ] {
+            assert_eq!(set.inner.is_function(class, object), is, "{class} {object:?}");
+        }
+    }
+
+    #[test]
     fn points_that_rules_ask_about_are_merged_where_they_touch_and_only_there() {
         let rules = [
             "hmi write holding 1, 5-6 = 0..9 step 1",

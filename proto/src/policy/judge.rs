@@ -53,6 +53,15 @@ pub(super) fn judge(view: &View, message: &Message<'_>, known: &Known<'_>, now: 
     tally.verdict()
 }
 
+pub(super) fn each(view: &View, message: &Message<'_>, known: &Known<'_>, now: Now, each: &mut dyn FnMut(Verdict)) {
+    let ControlFlow::Continue(()) = message.deeds::<Infallible>(&mut |deed| {
+        let mut tally = Tally::new();
+        tally.add(&deed, judge_deed(&view.inner, &deed, known, now));
+        each(tally.verdict());
+        ControlFlow::Continue(())
+    });
+}
+
 pub(super) fn denials(view: &View, message: &Message<'_>, now: Now) -> Option<Denied> {
     let mut tally = Tally::new();
     let ControlFlow::Continue(()) = message.deeds::<Infallible>(&mut |deed| {
