@@ -8,7 +8,7 @@
 //! N(R) moves only over what the centre has acknowledged or what we refused: what a station is told that we have, it
 //! deletes (IEC 60870-5-104 5.1).
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::{
@@ -39,7 +39,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Device {
     ways: Ways,
-    window: Box<Window>,
+    window: Window,
     state: State,
     /// Since when a STARTDT or STOPDT waits for its answer.
     acted: Option<Mono>,
@@ -69,7 +69,7 @@ impl Device {
         let ways = Ways::of(&options.settings);
         let observed = options.ids == Ids::Observed;
         Self {
-            window: Box::new(Window::new(&ways, Duration::MAX, observed)),
+            window: Window::new(&ways, Duration::MAX, observed),
             ways,
             state: if observed { State::Started } else { State::Stopped },
             acted: None,

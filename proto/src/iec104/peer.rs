@@ -35,7 +35,7 @@ mod read;
 #[derive(Debug)]
 pub struct Peer {
     ways: Ways,
-    window: Box<Window>,
+    window: Window,
     state: State,
     /// One for each command that is not confirmed, oldest first.
     slots: Vec<Slot>,
@@ -83,7 +83,7 @@ impl Peer {
         let observed = options.ids == Ids::Observed;
         let quiet = options.idle_timeout.checked_div(2).unwrap_or(Duration::MAX);
         Self {
-            window: Box::new(Window::new(&ways, quiet, observed)),
+            window: Window::new(&ways, quiet, observed),
             selected: Selected::new(ways.select_timeout),
             ways,
             state: if observed { State::Started } else { State::Stopped },
