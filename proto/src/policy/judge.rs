@@ -549,7 +549,7 @@ mod tests {
         ] {
             let bytes = [1, 23, 0, read, 0, 1, 0, 14, 0, 1, 2, 0, value];
             let message = Message::Modbus(crate::modbus::Request::restore(&bytes).expect("legal"));
-            let mut found = std::vec::Vec::new();
+            let mut found = Vec::new();
             gate.view.judge_deeds(&message, &gate.known(), gate.now, &mut |verdict| found.push(told(&verdict)));
             assert_eq!(found, expected, "read {read}, write {value}");
         }
