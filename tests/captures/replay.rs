@@ -176,6 +176,9 @@ fn monitor_mode_would_deny_and_its_deny_rules_hold() {
     let loaded = load(&text("monitor", "10.1.0.0/16", rules));
     let lines = replayed(&loaded, &capture(&talk(CLIENT, &[(READ, &[]), (SMALL, &[])])), "");
     assert_eq!(verdicts(&lines), ["would_deny address_not_allowed", "denied address_not_allowed"]);
+    for line in &lines {
+        assert_eq!((&line["deeds"][0]["verdict"], &line["deeds"][0]["reason"]), (&line["verdict"], &line["reason"]));
+    }
 }
 
 #[test]
@@ -233,6 +236,8 @@ fn limits_follow_the_captures_clock() {
     let lines = replayed(&loaded, &capture(&talk(CLIENT, &reads)), "");
     let rate = "denied rate_limited";
     assert_eq!(verdicts(&lines), ["allowed -", "allowed -", rate, rate, rate, rate]);
+    let last = lines.iter().rfind(|line| line["direction"] == "request").expect("there is one");
+    assert_eq!(last["deeds"][0]["reason"], "rate_limited", "what the message is refused for, its deeds are");
     let scan = "allow = [\"hmi read holding 0-999\"]\n[conduits.pump.limits]\ntargets = \"100/min\"";
     let lines = replayed(
         &load(&text("enforce", "10.1.0.0/16", scan)),
@@ -286,6 +291,13 @@ fn units_ids_and_framing_are_the_conduits() {
     );
     let queue = load(&text("enforce", "10.1.0.0/16", "duplicate_tid = \"queue\"\nallow = [\"hmi read holding 0-99\"]"));
     assert_eq!(verdicts(&replayed(&queue, &capture(&twice.pieces), "")), ["allowed -"; 3]);
+
+    // One in flight spends nothing: the second write of id 1 is none, so that the third has the second token.
+    let mut writes = Talk::new(CLIENT, "10.1.1.9:502");
+    writes.asks(&adu(1, 1, SMALL)).asks(&adu(1, 1, SMALL)).asks(&adu(2, 1, SMALL)).asks(&adu(3, 1, SMALL));
+    let budget = site("enforce", "10.1.0.0/16", "hmi write holding 40 max 2/min");
+    let expected = ["allowed -", "denied duplicate_id", "allowed -", "denied rate_limited"];
+    assert_eq!(verdicts(&replayed(&budget, &capture(&writes.pieces), "")), expected);
 
     let rtu = load(&text("enforce", "10.1.0.0/16", "framing = \"rtu\"\nallow = [\"hmi read holding 0-99\"]"));
     let mut serial = Talk::new(CLIENT, "10.1.1.9:502");
@@ -342,5 +354,7 @@ fn the_command_ends_as_it_says() {
     assert_eq!((objects.len(), &objects[3]["summary"]["verdicts"]), (4, &json!({ "allowed": 2, "denied": 1 })));
     let (_, text) = command(both, &["--conduit", "pump"]);
     assert!(text.contains("denied: function_not_allowed"), "{text}");
+    let (_, limited) = command(&[(READ, &[3, 2, 0, 1]), (&[3, 0, 0, 0, 0], &[])], &["--conduit", "pump"]);
+    assert!(!limited.contains("copy into"), "no rule helps against an illegal message:\n{limited}");
     assert!(text.contains("\"scada write holding 40041 unit 1 = 1050 via 6\""), "numbered as the conduit is:\n{text}");
 }

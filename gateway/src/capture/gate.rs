@@ -177,45 +177,59 @@ impl<'s> Gate<'s> {
         }
     }
 
-    /// The verdict on a whole, legal message and on each of its deeds.
-    pub(super) fn judge(&mut self, identity: Option<u16>, message: &Message<'_>) -> (Ruling, Vec<Ruling>) {
+    /// The verdict on a whole, legal message and on each of its deeds; no deeds where it is not theirs. `leaves`: whether
+    /// it goes on to the device where it is allowed, and spends what its rules cost.
+    pub(super) fn judge(
+        &mut self,
+        identity: Option<u16>,
+        message: &Message<'_>,
+        leaves: bool,
+    ) -> (Ruling, Vec<Ruling>) {
         let Some((identity, view)) = identity.and_then(|place| Some((place, self.view(place)?))) else {
-            let unknown = Ruling::denied(Reason::IdentityUnknown);
-            let mut deeds = Vec::new();
-            let _ = message.deeds::<()>(&mut |_| {
-                deeds.push(unknown.clone());
-                std::ops::ControlFlow::Continue(())
-            });
-            return (unknown, deeds);
+            return (Ruling::denied(Reason::IdentityUnknown), Vec::new());
         };
         let mut failed = Vec::new();
         let verdict = self.verdict(&view, message, &mut failed);
-        let mut deeds = Vec::new();
-        let known = Known { held: &self.held, budgets: &self.budgets, failed: &failed };
-        view.judge_deeds(message, &known, self.now, &mut |verdict| deeds.push(verdict));
-        let deeds = deeds.iter().map(|verdict| self.ruling(verdict)).collect();
+        let deeds = self.deeds(&view, message, &failed, &verdict);
         let ruling = self.ruling(&verdict);
         let charges = match verdict {
             Verdict::Allow(charges) => charges,
-            Verdict::Ask(_) | Verdict::Deny(_) => return (ruling, deeds),
+            Verdict::Ask(_) | Verdict::Deny(_) => {
+                if leaves && ruling.verdict != Some(VerdictWord::Denied) {
+                    self.forget(message);
+                }
+                return (ruling, deeds);
+            }
         };
         if !charges.always
             && let Some(reason) = self.limited(identity, message)
         {
-            return (
-                self.refused(Ruling { reason: Some(reason), ..ruling }, self.conduit.mode == Mode::Monitor),
-                deeds,
-            );
+            let lenient = self.conduit.mode == Mode::Monitor;
+            return (self.refused(Ruling { reason: Some(reason), ..ruling }, lenient), Vec::new());
         }
-        match self.budgets.reserve(&charges, identity, self.now.mono) {
-            Some(reservation) => self.budgets.commit(reservation, self.now.mono),
-            None => {
-                let lenient = self.conduit.mode != Mode::Enforce;
-                return (self.refused(Ruling { reason: Some(Reason::RateLimited), ..ruling }, lenient), deeds);
-            }
+        if !leaves {
+            return (ruling, deeds);
         }
+        let Some(reservation) = self.budgets.reserve(&charges, identity, self.now.mono) else {
+            let lenient = self.conduit.mode != Mode::Enforce;
+            return (self.refused(Ruling { reason: Some(Reason::RateLimited), ..ruling }, lenient), Vec::new());
+        };
+        self.budgets.commit(reservation, self.now.mono);
         self.forget(message);
         (ruling, deeds)
+    }
+
+    /// The verdict on each deed by itself; the one that decided has the message's.
+    fn deeds(&self, view: &View, message: &Message<'_>, failed: &[ReadFirst], verdict: &Verdict) -> Vec<Ruling> {
+        let known = Known { held: &self.held, budgets: &self.budgets, failed };
+        let mut deeds = Vec::new();
+        view.judge_deeds(message, &known, self.now, &mut |verdict| deeds.push(self.ruling(&verdict)));
+        if let Verdict::Deny(denied) = verdict
+            && let Some(deed) = deeds.get_mut(usize::from(denied.deed))
+        {
+            *deed = self.ruling(verdict);
+        }
+        deeds
     }
 
     /// What the device holds, by its answer. `unit`: as the conduit names it.

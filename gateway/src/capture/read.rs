@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
-use sluicegate_proto::{keys::Settings, protocol::Protocol, vocab::VerdictWord};
+use sluicegate_proto::{
+    keys::Settings,
+    protocol::Protocol,
+    vocab::{Reason, VerdictWord},
+};
 
 use super::{
     deeds::Asked,
@@ -157,7 +161,7 @@ impl Total {
         if let Some(reason) = ruling.reason {
             *self.reasons.entry(reason.as_str()).or_default() += 1;
         }
-        let refused = |deed: &&Shown| asked && deed.ruling.as_ref().is_none_or(Ruling::is_refused);
+        let refused = |deed: &&Shown| asked && deed.ruling.as_ref().is_some_and(is_curable);
         if ruling.is_refused() {
             self.refused += 1;
             line.deeds.iter().filter(refused).for_each(|deed| self.asked.add(line.client, line.server, deed));
@@ -194,4 +198,18 @@ impl Total {
     pub fn is_sound(&self) -> bool {
         matches!(self.fault, None | Some(FileFault::CutOff { .. }))
     }
+}
+
+/// Whether a rule would let it pass: others than these hang on time, on the device, or on the message itself.
+fn is_curable(ruling: &Ruling) -> bool {
+    let curable = matches!(
+        ruling.reason,
+        Some(
+            Reason::FunctionNotAllowed
+                | Reason::IdentityNotAllowed
+                | Reason::AddressNotAllowed
+                | Reason::ValueNotAllowed
+        )
+    );
+    curable && ruling.is_refused()
 }

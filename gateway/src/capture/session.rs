@@ -80,11 +80,15 @@ impl Session {
             Body::Illegal { reason, .. } => (Ruling::denied(reason), Vec::new()),
             Body::Message(message) => {
                 show(&message);
-                let (mut ruling, deeds) = gate.judge(self.identity, &message);
-                if ruling.verdict != Some(VerdictWord::Denied)
-                    && let Err(reason) = self.accept(&asked, ticket, gate, now)
-                {
-                    ruling = Ruling::denied(reason);
+                let taken = self.accept(&asked, ticket, gate, now);
+                let (mut ruling, mut deeds) = gate.judge(self.identity, &message, taken.is_ok());
+                match taken {
+                    Ok(()) if ruling.verdict == Some(VerdictWord::Denied) => self.free(ticket),
+                    // The policy's word comes first.
+                    Err(reason) if ruling.verdict != Some(VerdictWord::Denied) => {
+                        (ruling, deeds) = (Ruling::denied(reason), Vec::new());
+                    }
+                    Ok(()) | Err(_) => {}
                 }
                 self.keep(ticket, Passed { ruling: ruling.clone(), deeds: deeds.clone(), unit: message.unit() });
                 (ruling, deeds)
@@ -99,11 +103,16 @@ impl Session {
         answer: &sluicegate_proto::protocol::Answer<'_>,
         gate: &mut Gate<'_>,
     ) -> (Ruling, Vec<Ruling>) {
-        let _ = self.half.unanswered(ticket, &mut Out::new(NOWHERE));
-        self.waiting.retain(|(_, one)| *one != ticket);
+        self.free(ticket);
         let Some(passed) = self.verdicts.remove(&ticket) else { return (Ruling::default(), Vec::new()) };
         gate.learn(answer, passed.unit);
         (passed.ruling, passed.deeds)
+    }
+
+    /// Nothing waits for this request any more.
+    fn free(&mut self, ticket: Ticket) {
+        let _ = self.half.unanswered(ticket, &mut Out::new(NOWHERE));
+        self.waiting.retain(|(_, one)| *one != ticket);
     }
 
     /// Takes a slot where there is one. Without, the gate would read on when an answer has left.

@@ -546,6 +546,23 @@ mod tests {
     }
 
     #[test]
+    fn each_deed_has_a_verdict_of_its_own_in_the_order_of_the_visit() {
+        let gate = Gate::new(&["hmi read holding 0-9", "hmi write holding 14 = 0..9 via 23"], &["any read holding 5"]);
+        // FC 23: the write of 14 comes before the read.
+        for (read, value, expected) in [
+            (0, 9, ["allow 1", "allow 0"]),
+            (0, 10, ["deny value_not_allowed", "allow 0"]),
+            (5, 9, ["allow 1", "deny address_not_allowed!"]),
+        ] {
+            let bytes = [1, 23, 0, read, 0, 1, 0, 14, 0, 1, 2, 0, value];
+            let message = Message::Modbus(crate::modbus::Request::restore(&bytes).expect("legal"));
+            let mut found = Vec::new();
+            gate.view.judge_deeds(&message, &gate.known(), gate.now, &mut |verdict| found.push(told(&verdict)));
+            assert_eq!(found, expected, "read {read}, write {value}");
+        }
+    }
+
+    #[test]
     fn a_budget_that_is_empty_refuses_and_a_view_of_another_policy_finds_none() {
         let mut gate = Gate::new(&["hmi write holding 0 max 1/min", "hmi write holding 1 spends pool"], &[]);
         let Verdict::Allow(charges) = gate.verdict("write holding 0 = 1") else { panic!("allowed") };
