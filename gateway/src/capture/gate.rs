@@ -219,6 +219,17 @@ impl<'s> Gate<'s> {
         (ruling, deeds)
     }
 
+    /// The verdict on what the device says unasked: it goes to no device, and no limit counts it.
+    pub(super) fn hear(&mut self, identity: Option<u16>, message: &Message<'_>) -> (Ruling, Vec<Ruling>) {
+        let Some(view) = identity.and_then(|place| self.view(place)) else {
+            return (Ruling::denied(Reason::IdentityUnknown), Vec::new());
+        };
+        let mut failed = Vec::new();
+        let verdict = self.verdict(&view, message, &mut failed);
+        let deeds = self.deeds(&view, message, &failed, &verdict);
+        (self.ruling(&verdict), deeds)
+    }
+
     /// The verdict on each deed by itself; the one that decided has the message's.
     fn deeds(&self, view: &View, message: &Message<'_>, failed: &[ReadFirst], verdict: &Verdict) -> Vec<Ruling> {
         let known = Known { held: &self.held, budgets: &self.budgets, failed };

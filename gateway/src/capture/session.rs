@@ -49,7 +49,7 @@ impl Session {
 
     /// The verdict on what the device says unasked.
     pub(super) fn reports(&self, message: &Message<'_>, gate: &mut Gate<'_>) -> (Ruling, Vec<Ruling>) {
-        gate.judge(self.identity, message)
+        gate.hear(self.identity, message)
     }
 
     /// The verdict on one whole message. `show` gets the message as the conduit understands it.
