@@ -56,7 +56,7 @@ pub use build::build;
 pub use checks::{Check, CheckSpec, Fate};
 pub use device::Device;
 pub use fuzz::{fuzz_device, fuzz_peer};
-pub use keys::{KEYS, TIES, check, is_broadcast, rivals};
+pub use keys::{KEYS, TIES, check, is_broadcast, is_own_name, rivals};
 pub use peer::Peer;
 pub use refusal::{ANSWER_WORD, answer, answer_says};
 pub use request::Request;

@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// Declares a protocol: its variant, its word in config and metrics, its module. The module brings `GRAMMAR`, `KEYS`,
-/// `PRESETS`, `PORTS`, `TIES`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer`, `ANSWER_WORD`, `answer_says`, `check`, `is_broadcast`,
-/// `rivals` and `build`.
+/// `PRESETS`, `PORTS`, `TIES`, `Peer`, `Device`, `Request<'b>`, `Response<'b>`, `answer`, `ANSWER_WORD`, `answer_says`,
+/// `check`, `is_broadcast`, `is_own_name`, `rivals` and `build`.
 macro_rules! protocols {
     ($($name:ident = $word:literal in $module:ident),+ $(,)?) => {
         crate::words! {
@@ -61,6 +61,10 @@ macro_rules! protocols {
             pub fn rivals(self, settings: &Settings) -> Rivals {
                 match self { $(Self::$name => crate::$module::rivals(settings)),+ }
             }
+            /// Whether `unit` may be one more name of the device that other units of the conduit name.
+            pub fn is_own_name(self, settings: &Settings, unit: u32) -> bool {
+                match self { $(Self::$name => crate::$module::is_own_name(settings, unit)),+ }
+            }
             /// The half that faces the peer.
             pub fn peer_half(self, options: &PeerOptions) -> PeerHalf {
                 match self { $(Self::$name => PeerHalf::$name(crate::$module::Peer::new(options))),+ }
@@ -98,6 +102,8 @@ macro_rules! protocols {
             pub fn function(&self) -> u16 { match self { $(Self::$name(one) => one.function()),+ } }
             /// Its unit.
             pub fn unit(&self) -> u32 { match self { $(Self::$name(one) => one.unit()),+ } }
+            /// Whether it may change what the unit holds at places that it does not name.
+            pub fn unsettles(&self) -> bool { match self { $(Self::$name(one) => one.unsettles()),+ } }
             /// Its canonical bytes without the link's own fields, to keep while it waits.
             pub fn store(&self) -> Stored {
                 match self { $(Self::$name(one) => Stored { protocol: Protocol::$name, bytes: one.store() }),+ }
@@ -298,6 +304,7 @@ mod tests {
         let Step::Asked(asked) = peer.next(Input::Stream(&bytes), now, &mut out) else { panic!("whole") };
         let Body::Message(message) = asked.body else { panic!("legal") };
         assert_eq!((message.protocol(), message.function(), message.unit()), (Protocol::Modbus, 3, 1));
+        assert!(!message.unsettles());
         let stored = message.store();
         assert_eq!((stored.bytes(), stored.message()), (&bytes[6..], Some(message)));
         let sentence = "read holding 40";
@@ -362,5 +369,6 @@ mod tests {
         };
         assert_eq!(Protocol::Modbus.check(&plan, 1), []);
         assert!(!Protocol::Modbus.is_broadcast(&plan.settings, 0));
+        assert!(Protocol::Modbus.is_own_name(&plan.settings, 255));
     }
 }

@@ -147,15 +147,21 @@ impl Core {
         }
     }
 
-    /// The ranges that a message writes; those of every unit where it goes to all of them.
+    /// The ranges that a message writes: those of every unit where it goes to all of them, and those of every name that
+    /// the same device may have.
     pub(super) fn written_by(&self, message: &Message<'_>) -> Vec<ReadFirst> {
         let ranges = locks::written(message);
-        let conduit = self.conduit();
-        if ranges.is_empty() || !conduit.protocol.is_broadcast(&conduit.settings, message.unit()) {
+        if ranges.is_empty() {
             return ranges;
         }
-        let units = conduit.settings.ints(conduit.protocol.grammar().units_key);
-        let units = units.iter().filter_map(|unit| u32::try_from(*unit).ok());
+        let (protocol, settings, unit) = (self.conduit().protocol, &self.conduit().settings, message.unit());
+        let to_all = protocol.is_broadcast(settings, unit) || protocol.is_own_name(settings, unit);
+        let same = |other: &u32| to_all || *other == unit || protocol.is_own_name(settings, *other);
+        let units = settings
+            .ints(protocol.grammar().units_key)
+            .iter()
+            .filter_map(|unit| u32::try_from(*unit).ok())
+            .filter(same);
         units.flat_map(|unit| ranges.iter().map(move |range| ReadFirst { unit, ..*range })).collect()
     }
 
@@ -320,11 +326,15 @@ impl Core {
         }
     }
 
-    /// Refuses everything that waits for this link: its device cannot be reached.
+    /// Refuses everything that waits for this link: its device cannot be reached. What its rate delays goes on waiting for
+    /// that, or a dead device would lift the limits of whoever floods it, and each refusal is a record.
     pub(super) fn refuse_queued(&mut self, link: LinkKey, reason: Reason, now: Now) {
         let keys: Vec<_> = self.waiting_for(link).collect();
         for key in keys {
-            while let Some(job) = self.take_job(key, 0) {
+            let due = |job: &Job| job.not_before.is_none();
+            while let Some(place) = self.sessions.get(&key).and_then(|session| session.queue.iter().position(due))
+                && let Some(job) = self.take_job(key, place)
+            {
                 self.refuse_job(key, job, &Denied::because(reason), now);
             }
         }

@@ -82,6 +82,11 @@ pub const fn is_broadcast(_settings: &Settings, _unit: u32) -> bool {
     false
 }
 
+/// A common address names one station, and the same station has no other here.
+pub const fn is_own_name(_settings: &Settings, _unit: u32) -> bool {
+    false
+}
+
 /// What the settings say, read once.
 #[derive(Clone, Debug)]
 pub(super) struct Ways {

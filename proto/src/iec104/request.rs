@@ -110,6 +110,11 @@ impl<'b> Request<'b> {
         u32::from(self.asdu.ca())
     }
 
+    /// Whether it may change points that it does not name: a reset sets them to what they start with.
+    pub(crate) fn unsettles(&self) -> bool {
+        self.asdu.spec().kind == Kind::Reset
+    }
+
     /// Its way, whether it was selected, and its bytes.
     pub(crate) fn store(&self) -> Box<[u8]> {
         let way = if self.asdu.direction() == Direction::Monitor { MONITOR } else { 0 };
