@@ -132,7 +132,7 @@ fn any_other_difference_between_what_came_and_what_would_leave_is_not_canonical(
 
 #[test]
 fn a_mask_that_sets_nothing_is_a_write_of_no_values_and_is_told_as_one() {
-    let pdu = hex("16 0004 ffff 0025");
+    let pdu = hex("16 0004 ffff 0000");
     let mut seen = 0;
     let flow = Request::of(1, &pdu).expect("legal").deeds::<()>(&mut |deed| {
         seen += 1;
