@@ -119,7 +119,7 @@ async fn serve(parts: Parts) -> Result<(), RunError> {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
             _ = hangup.recv() => say("SIGHUP: a reload is not served yet; the running policy is unchanged"),
-            Ok(()) = health.changed() => seconds.health(&health.borrow_and_update().clone(), &gateway),
+            news = health.changed() => seconds.health(&news, &gateway),
             _ = tick.tick() => seconds.look(&gateway),
         }
     };

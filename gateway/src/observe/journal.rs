@@ -60,6 +60,32 @@ pub struct Journal {
     shared: Arc<Shared>,
 }
 
+/// Hears of the journal's health. It gives copies only: a journal that is full says so under the lock that a borrowed
+/// health holds, so whoever wrote a record while he looked at one would wait for himself.
+#[derive(Debug)]
+pub struct HealthWatch(watch::Receiver<JournalHealth>);
+
+impl HealthWatch {
+    /// The next news; what is so already counts as news once after [`Self::mark_changed`]. Waits for ever where there will
+    /// be none.
+    pub async fn changed(&mut self) -> JournalHealth {
+        if self.0.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        self.now()
+    }
+
+    /// What is so now; it is no news any more.
+    pub fn now(&mut self) -> JournalHealth {
+        self.0.borrow_and_update().clone()
+    }
+
+    /// What is so now is news.
+    pub fn mark_changed(&mut self) {
+        self.0.mark_changed();
+    }
+}
+
 /// Room for one record. Dropping it gives the room back.
 #[derive(Debug)]
 #[must_use]
@@ -111,8 +137,8 @@ impl Journal {
     }
 
     /// Wakes when records stop reaching the disk, and when they do again.
-    pub fn health(&self) -> watch::Receiver<JournalHealth> {
-        self.shared.health.subscribe()
+    pub fn health(&self) -> HealthWatch {
+        HealthWatch(self.shared.health.subscribe())
     }
 }
 
@@ -361,11 +387,26 @@ mod tests {
         assert_eq!(memory.shared.metrics.dropped.get(), 7);
         assert_eq!(memory.shared.take_lost(), 7);
         assert_eq!(memory.shared.take_lost(), 0);
-        assert!(health.has_changed().expect("the journal lives"));
-        assert!(!health.borrow_and_update().is_good());
+        assert!(health.0.has_changed().expect("the journal lives"));
+        assert!(!health.now().is_good());
         drop(kept);
         memory.shared.eased();
-        assert!(health.borrow_and_update().is_good());
+        assert!(health.now().is_good());
+    }
+
+    /// Who hears that the journal is full writes a record about it, and finds the journal full.
+    #[test]
+    fn px_20_whoever_hears_that_the_journal_is_full_may_try_to_write_that() {
+        let (journal, _memory) = Journal::memory(0);
+        let mut health = journal.health();
+        let (done, ended) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            assert!(journal.reserve().is_err());
+            let JournalHealth::Failing { why } = &health.now() else { panic!("it is full") };
+            assert!(journal.reserve().is_err(), "{why}");
+            done.send(()).expect("somebody waits");
+        });
+        ended.recv_timeout(Duration::from_secs(60)).expect("it does not wait for itself");
     }
 
     #[test]

@@ -343,11 +343,11 @@ mod tests {
         }
         assert_eq!(refused, 36, "the queue has 64 slots, and a record in the thread's hands keeps its own");
         assert_eq!(metrics.audit().dropped(), refused);
-        assert!(!health.borrow_and_update().is_good());
+        assert!(!health.now().is_good());
         assert_eq!(opened.journal.durable(), Seq(0));
         disk.left.store(u64::MAX, Ordering::SeqCst);
         until(|| opened.journal.durable() >= Seq(64), "the disk to be tried again");
-        until(|| health.borrow_and_update().is_good(), "the fault to end");
+        until(|| health.now().is_good(), "the fault to end");
         assert_eq!(opened.thread.stop(LONG), 0);
         let lines = verified(state.path());
         assert_eq!(lines.len(), 65);
@@ -361,10 +361,10 @@ mod tests {
         let state = tempfile::tempdir().expect("a directory");
         let metrics = metrics();
         let opened = open_on(&options(state.path()), &metrics, Box::new(Quota::default())).expect("opened");
-        let health = opened.journal.health();
+        let mut health = opened.journal.health();
         let _seq = opened.journal.reserve().expect("room").write(note("stuck"));
-        until(|| !health.borrow().is_good(), "the fault");
-        let JournalHealth::Failing { why } = health.borrow().clone() else { panic!("it fails") };
+        until(|| !health.now().is_good(), "the fault");
+        let JournalHealth::Failing { why } = health.now() else { panic!("it fails") };
         assert!(why.contains("cannot be written"), "{why}");
         assert_eq!(opened.thread.stop(Duration::from_millis(10)), 1, "what a stop leaves behind is told");
         assert_eq!(metrics.audit().dropped(), 1);
@@ -403,7 +403,7 @@ mod tests {
         let metrics = metrics();
         let options = AuditOptions { queue: 512, ..AuditOptions::at(state, "here", false) };
         let opened = open(&options, &metrics).expect("opened");
-        let health = opened.journal.health();
+        let mut health = opened.journal.health();
         let (mut written, mut refused) = (0, 0);
         for i in 0..2000 {
             match opened.journal.reserve() {
@@ -417,11 +417,11 @@ mod tests {
                 thread::sleep(Duration::from_millis(20));
             }
         }
-        until(|| !health.borrow().is_good(), "the fault");
+        until(|| !health.now().is_good(), "the fault");
         assert_eq!(metrics.audit().dropped(), refused);
         assert!(verified(state).len() < written, "64 KiB hold some hundred records");
         assert!(mount(&["-o", "remount,size=4m"], state), "more room");
-        until(|| health.borrow().is_good(), "the fault to end");
+        until(|| health.now().is_good(), "the fault to end");
         assert_eq!(opened.thread.stop(LONG), 0);
         let lines = verified(state);
         let said = lines.iter().filter(|line| line["event"] == "records_lost").count();
@@ -442,7 +442,7 @@ mod tests {
             }
             until(|| opened.journal.durable() >= last, "the disk");
         }
-        assert!(opened.journal.health().borrow().is_good());
+        assert!(opened.journal.health().now().is_good());
         assert_eq!((opened.thread.stop(LONG), metrics.audit().dropped()), (0, 0));
         let lines = verified(disk.0.path());
         assert_eq!(lines.last().expect("some")["seq"], last.0);

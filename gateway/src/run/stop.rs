@@ -8,23 +8,20 @@
 
 use std::future::Future;
 
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     Gateway, say,
     seconds::{LOOK, Seconds},
 };
-use crate::{notify, observe::journal::JournalHealth, worker::Stage};
+use crate::{notify, observe::journal::HealthWatch, worker::Stage};
 
 /// Stops in three steps. `hurry` is the second signal.
 pub(super) async fn stop(
     mut gateway: Gateway,
     why: &str,
     hurry: impl Future<Output = ()>,
-    (seconds, health): (&mut Seconds, &mut watch::Receiver<JournalHealth>),
+    (seconds, health): (&mut Seconds, &mut HealthWatch),
 ) {
     notify::stopping("stopping");
     say(&format!("stopping ({why}) 1/3: no new connections"));
@@ -49,7 +46,7 @@ pub(super) async fn stop(
                 let (who, from) = (&report.peer.who.identity, report.peer.source);
                 say(&format!("stopping 3/3: severed conduit={} identity={who} source={from}", report.conduit));
             }
-            Ok(()) = health.changed() => seconds.health(&health.borrow_and_update().clone(), &gateway),
+            news = health.changed() => seconds.health(&news, &gateway),
             _ = tick.tick() => seconds.look(&gateway),
         }
     }
