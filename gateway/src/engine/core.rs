@@ -302,11 +302,15 @@ impl Core {
         }
     }
 
-    /// Refuses everything that waits for this link: its device cannot be reached.
+    /// Refuses everything that waits for this link: its device cannot be reached. What its rate delays goes on waiting for
+    /// that, or a dead device would lift the limits of whoever floods it, and each refusal is a record.
     pub(super) fn refuse_queued(&mut self, link: LinkKey, reason: Reason, now: Now) {
         let keys: Vec<_> = self.waiting_for(link).collect();
         for key in keys {
-            while let Some(job) = self.take_job(key, 0) {
+            let due = |job: &Job| job.not_before.is_none();
+            while let Some(place) = self.sessions.get(&key).and_then(|session| session.queue.iter().position(due))
+                && let Some(job) = self.take_job(key, place)
+            {
                 self.refuse_job(key, job, &Denied::because(reason), now);
             }
         }

@@ -179,6 +179,22 @@ fn a_connection_that_is_lost_fails_what_was_in_flight_and_sends_it_never_again()
     assert_eq!(bench.verdicts(), [7, 0, 0]);
 }
 
+/// S9: each answer in the stead of a device that is not there is a record, so the limits hold for those, too.
+#[test]
+fn s9_a_device_that_is_not_there_lifts_no_limit() {
+    let limits = "peer_requests = \"10/s burst 1\"\nrefusals = \"100000/s\"";
+    let mut bench = Bench::new(Plan { limits, allow: RULES, ..Plan::default() });
+    bench.dial = Dial::Refuses;
+    let peer = bench.open("op-1");
+    let mut unavailable = 0;
+    for _ in 0..100 {
+        bench.send(peer, &[read(1, 0, 1), read(2, 0, 1), read(3, 0, 1)].concat());
+        bench.pass(10);
+        unavailable += bench.briefs(peer).iter().filter(|one| one.ends_with("0A")).count();
+    }
+    assert!((5..=11).contains(&unavailable), "{unavailable} in a second, at 10/s burst 1");
+}
+
 #[test]
 fn a_device_that_is_not_there_is_said_so_at_once_and_asked_again_after_a_while() {
     let mut bench = bench("");
