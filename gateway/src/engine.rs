@@ -32,6 +32,7 @@ mod limits;
 mod link;
 mod locks;
 mod pace;
+mod room;
 mod seam;
 mod session;
 mod silent;
@@ -118,7 +119,8 @@ impl Engine {
         let live = self.core.sessions.values().filter(|one| one.ended.is_none()).count();
         let most = usize::try_from(self.conduit().max_sessions).unwrap_or(usize::MAX);
         // An ended session holds its buffers until its peer has taken the last answer, which a hostile one never does.
-        if live >= most || self.core.sessions.len() >= most.saturating_mul(2) {
+        let full = self.core.sessions.len() >= most.saturating_mul(2);
+        if full || (live >= most && !self.core.make_room(permit.peer().identity, now)) {
             self.core.trail_refused_session(&permit, Cause::SessionLimit, Reason::SessionLimit);
             return Err(Cause::SessionLimit);
         }

@@ -114,6 +114,29 @@ fn one_session_more_than_the_limit_is_refused_and_an_ended_one_makes_room() {
     assert_eq!(bench.count("sessions_opened_total", &["machine"]), 3);
 }
 
+/// S9: an identity that opens sessions and keeps them locks nobody else out.
+#[test]
+fn s9_who_holds_all_sessions_makes_room_for_the_others() {
+    let mut bench = bench("max_sessions = 4");
+    let greedy: Vec<_> = (0..4).map(|_| bench.open("op-1")).collect();
+    bench.send(greedy[0], &read(1, 0, 1));
+    bench.pass(1_000);
+    bench.send(greedy[1], &write(1, 100, 1));
+    let ends = |bench: &Bench| greedy.iter().map(|key| bench.end_of(*key)).collect::<Vec<_>>();
+    assert_eq!(bench.try_open("op-1"), Err(Cause::SessionLimit), "not for itself");
+    assert_eq!(ends(&bench), [None; 4]);
+    let other = bench.open("op-2");
+    assert_eq!(ends(&bench), [None, None, Some(Cause::SessionLimit), None], "the one that was quiet for longest");
+    bench.open("view-1");
+    assert_eq!(ends(&bench)[3], Some(Cause::SessionLimit));
+    for name in ["op-1", "op-2", "view-1"] {
+        assert_eq!(bench.try_open(name), Err(Cause::SessionLimit), "two, one and one: nobody has too many");
+    }
+    assert_eq!((ends(&bench)[..2].to_vec(), bench.end_of(other)), (vec![None; 2], None));
+    bench.answer_one();
+    assert_eq!(bench.briefs(greedy[0]), ["1 ok"]);
+}
+
 #[test]
 fn a_drain_reads_nothing_more_and_ends_each_session_with_its_last_answer() {
     let mut bench = bench("");
