@@ -121,6 +121,15 @@ impl PeerIo {
         }
     }
 
+    /// Of a read that brought `plain` bytes: how many more came off the wire for it. One byte in a TLS record can be followed
+    /// by 16 KiB of padding, and all of it costs us.
+    pub fn take_overhead(&mut self, plain: usize) -> usize {
+        match self {
+            Self::Tcp(_) => 0,
+            Self::Tls(tls) => tls.take_wire().saturating_sub(plain),
+        }
+    }
+
     /// Writes until `out` is empty (ready) or the socket takes no more (pending). What left is consumed.
     ///
     /// # Errors

@@ -197,7 +197,7 @@ const LIMITS: &[KeySpec] = &[
     key("writes", Kind::Rate, "Class write; absent = unlimited."),
     key("control", Kind::Rate, "Class control; absent = unlimited."),
     default(key("connections", Kind::Rate, "New connections."), "\"10/s burst 32\""),
-    default(key("bytes", Kind::ByteRate, "Bytes of peers."), "\"4MiB/s\""),
+    default(key("bytes", Kind::ByteRate, "Bytes of peers as they come off the wire, TLS included."), "\"4MiB/s\""),
     default(key("refusals", Kind::Rate, "Refused messages; past it: on_refusal_flood."), "\"20/s burst 100\""),
     key("targets", Kind::Rate, "Distinct points touched by one identity; absent = unlimited."),
     key("on_refusal_flood", Kind::Word(&["slow", "sever"]), "`slow`; `sever` where the zone is untrusted."),

@@ -7,8 +7,17 @@ use sluicegate_proto::{
     vocab::{Mode, Reason},
 };
 
-use super::{SessionKey, core::Core, intake::denied_as, limits::Toll, session::LONGEST_DELAY};
+use super::{Engine, SessionKey, core::Core, intake::denied_as, limits::Toll, session::LONGEST_DELAY};
 use crate::observe::metrics::Limit;
+
+impl Engine {
+    /// So many bytes more came off the wire than the next [`Engine::peer_bytes`] holds: TLS records and their padding.
+    /// The peer pays for them as for the others.
+    pub fn peer_overhead(&mut self, key: SessionKey, n: usize, now: Now) {
+        self.at(now);
+        charge(&mut self.core, key, n, now);
+    }
+}
 
 /// Bytes over their rate pause this peer's reading until they are paid for; nothing that came is lost.
 pub(super) fn charge(core: &mut Core, key: SessionKey, n: usize, now: Now) {

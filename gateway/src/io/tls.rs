@@ -21,11 +21,17 @@ pub struct TlsIo {
     stream: TcpStream,
     connection: Connection,
     said_goodbye: bool,
+    /// Bytes off the socket that nobody has asked about yet.
+    wire: usize,
 }
 
 impl TlsIo {
     pub(super) const fn new(stream: TcpStream, connection: Connection) -> Self {
-        Self { stream, connection, said_goodbye: false }
+        Self { stream, connection, said_goodbye: false, wire: 0 }
+    }
+
+    pub(super) fn take_wire(&mut self) -> usize {
+        std::mem::take(&mut self.wire)
     }
 
     pub(super) const fn stream_mut(&mut self) -> &mut TcpStream {
@@ -45,6 +51,7 @@ impl TlsIo {
                 Ok(0) | Err(_) => return Poll::Ready(Fill::Truncated),
                 Ok(n) => n,
             };
+            self.wire = self.wire.saturating_add(n);
             match self.decrypt(wire.get(..n).unwrap_or(&[]), plain) {
                 // A key update, a session ticket, or part of a record: nothing for us yet.
                 Ok(0) => {}

@@ -89,7 +89,13 @@ impl Session {
         let mut scratch = self.cell.scratch().borrow_mut();
         let Poll::Ready(fill) = self.io.poll_fill(cx, &mut scratch) else { return false };
         match fill {
-            Fill::Bytes(n) => self.cell.drive(|engine| engine.peer_bytes(key, scratch.plain(n), now)),
+            Fill::Bytes(n) => {
+                let overhead = self.io.take_overhead(n);
+                self.cell.drive(|engine| {
+                    engine.peer_overhead(key, overhead, now);
+                    engine.peer_bytes(key, scratch.plain(n), now);
+                });
+            }
             Fill::Eof => {
                 let wait = self.cell.plan().timeouts.half_close;
                 self.finished = Some(Box::pin(sleep(wait)));
