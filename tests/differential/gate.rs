@@ -180,8 +180,9 @@ fn judged(message: &Message<'_>, pdu: &[u8]) -> bool {
     });
     assert_eq!(flow, ControlFlow::Continue(()));
     match pdu[0] {
-        // Bits that the mask sets, and to what: (current AND and) OR (or AND NOT and).
-        22 => masks == Some((!word(pdu, 3), word(pdu, 5) & !word(pdu, 3))),
+        // Bits that the mask sets, and to what: (current AND and) OR (or AND NOT and), and to some devices (current AND and)
+        // OR or.
+        22 => masks == Some((!word(pdu, 3) | word(pdu, 5), word(pdu, 5))),
         23 => [&told[..1], &reads, &told[1..]].concat() == pdu,
         20 | 21 => [&told[..1], &counted(&told[1..])].concat() == pdu,
         1..=17 if pdu[0] != 8 && told.len() > 1 => told == pdu,

@@ -388,3 +388,21 @@ fn rss_kib(gate: &Gate) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells");
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
 }
+
+/// GEN-15: a mask may keep a bit and set it, too. By the standard that bit stays; some devices set it (an older pymodbus among
+/// them). Who may set bit 3 may not set bit 15 of those.
+#[test]
+fn gen_15_a_bit_that_a_mask_keeps_and_sets_must_be_allowed_too() {
+    let rules = ["hmi write holding 50 bit 3 via 22", "hmi write holding 51 via 22"];
+    let bed = Bed::new(&rules, |_| ());
+    let mut client = bed.client();
+    for refused in ["160032fff78008", "160032fff78000", "160032ffff8000", "160032ffff0000"] {
+        assert_eq!(client.ask(&hex(refused))[0], 0x96, "{refused}");
+    }
+    assert_eq!(bed.device.texts(), Vec::<String>::new());
+    for allowed in ["160032fff70008", "160032fff70000", "160032ffff0008", "160033fff78008", "160033000000ff"] {
+        assert_eq!(client.ask(&hex(allowed)), hex(allowed));
+    }
+    assert_eq!(bed.device.texts().len(), 5);
+    bed.gate.stop();
+}

@@ -46,6 +46,9 @@ impl Request<'_> {
 
     /// One deed per bit that the mask affects: a rule for one bit must not admit its neighbour. A mask that keeps no bit
     /// writes the whole register; one that affects none still is a write, without values.
+    ///
+    /// A bit of `or` that `and` keeps stays as it is by the standard (Application Protocol 6.16), and there are devices
+    /// that set it: `(current AND and) OR or`. It counts as set, so that a rule must allow what either kind makes of it.
     fn mask<B>(
         &self,
         address: u16,
@@ -54,13 +57,13 @@ impl Request<'_> {
         each: &mut dyn FnMut(Deed<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let deed = self.deed(Class::Write, HOLDING, address, 1);
-        match and {
-            0 => self.register(address, or, each),
-            0xFFFF => each(Deed { values: Values::Words(&[]), ..deed }),
+        match (and, or) {
+            (0, _) => self.register(address, or, each),
+            (0xFFFF, 0) => each(Deed { values: Values::Words(&[]), ..deed }),
             _ => {
                 for n in 0..16u8 {
                     let bit = 1u16.checked_shl(u32::from(n)).unwrap_or(0);
-                    if and & bit == 0 {
+                    if and & bit == 0 || or & bit != 0 {
                         each(Deed { bit: Some(n), values: Values::Bit(or & bit != 0), ..deed })?;
                     }
                 }

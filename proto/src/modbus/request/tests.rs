@@ -38,8 +38,14 @@ fn each_function_tells_its_deeds() {
         ("0f 0013 000a 02 cd01", &["write 0 19-28 [1, 0, 1, 1, 0, 0, 1, 1, 1, 0] via 15"]),
         ("10 0001 0002 04 000a0102", &["write 3 1-2 [10, 258] via 16"]),
         ("16 0004 0000 1234", &["write 3 4-4 [4660] via 22"]),
-        ("16 0004 ffff 1234", &["write 3 4-4 [] via 22"]),
+        ("16 0004 ffff 0000", &["write 3 4-4 [] via 22"]),
         ("16 0004 fffc 0002", &["write 3 4-4 bit 0 [0] via 22", "write 3 4-4 bit 1 [1] via 22"]),
+        // GEN-15: some devices set what the standard keeps.
+        (
+            "16 0004 fffc 8002",
+            &["write 3 4-4 bit 0 [0] via 22", "write 3 4-4 bit 1 [1] via 22", "write 3 4-4 bit 15 [1] via 22"],
+        ),
+        ("16 0004 ffff 0004", &["write 3 4-4 bit 2 [1] via 22"]),
         ("17 0003 0006 000e 0001 02 00ff", &["write 3 14-14 [255] via 23", "read 3 3-8 [] via 23"]),
         ("07", &["diagnose 9 0-0 [] via 7"]),
         ("08 0004 0000", &["diagnose 6 4-4 [] via 8"]),
