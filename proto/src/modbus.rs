@@ -36,7 +36,7 @@ mod vectors;
 
 pub use build::build;
 pub use device::{Device, fuzz_device};
-pub use keys::{KEYS, check, is_broadcast};
+pub use keys::{KEYS, check, is_broadcast, is_own_name};
 pub use peer::{Peer, fuzz_peer};
 pub use refusal::answer;
 pub use request::{Request, fuzz_request};

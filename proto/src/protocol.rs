@@ -45,6 +45,10 @@ macro_rules! protocols {
             pub fn is_broadcast(self, settings: &Settings, unit: u32) -> bool {
                 match self { $(Self::$name => crate::$module::is_broadcast(settings, unit)),+ }
             }
+            /// Whether `unit` may be one more name of the device that other units of the conduit name.
+            pub fn is_own_name(self, settings: &Settings, unit: u32) -> bool {
+                match self { $(Self::$name => crate::$module::is_own_name(settings, unit)),+ }
+            }
             /// The half that faces the peer.
             pub fn peer_half(self, options: &PeerOptions) -> PeerHalf {
                 match self { $(Self::$name => PeerHalf::$name(crate::$module::Peer::new(options))),+ }
@@ -80,6 +84,8 @@ macro_rules! protocols {
             pub fn function(&self) -> u16 { match self { $(Self::$name(one) => one.function()),+ } }
             /// Its unit.
             pub fn unit(&self) -> u32 { match self { $(Self::$name(one) => one.unit()),+ } }
+            /// Whether it may change what the unit holds at places that it does not name.
+            pub fn unsettles(&self) -> bool { match self { $(Self::$name(one) => one.unsettles()),+ } }
             /// Its canonical bytes without the link's own fields, to keep while it waits.
             pub fn store(&self) -> Stored {
                 match self { $(Self::$name(one) => Stored { protocol: Protocol::$name, bytes: one.store() }),+ }
@@ -247,6 +253,7 @@ mod tests {
         let Step::Asked(asked) = peer.next(Input::Stream(&bytes), now, &mut out) else { panic!("whole") };
         let Body::Message(message) = asked.body else { panic!("legal") };
         assert_eq!((message.protocol(), message.function(), message.unit()), (Protocol::Modbus, 3, 1));
+        assert!(!message.unsettles());
         let stored = message.store();
         assert_eq!((stored.bytes(), stored.message()), (&bytes[6..], Some(message)));
         let sentence = "read holding 40";
@@ -311,5 +318,6 @@ mod tests {
         };
         assert_eq!(Protocol::Modbus.check(&plan, 1), []);
         assert!(!Protocol::Modbus.is_broadcast(&plan.settings, 0));
+        assert!(Protocol::Modbus.is_own_name(&plan.settings, 255));
     }
 }

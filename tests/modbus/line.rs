@@ -149,3 +149,48 @@ fn gen_13_a_broadcast_makes_every_units_value_unknown() {
     assert_eq!(texts[..3], ["010300280001", "000600280064", "010300280001"], "read again before the step is judged");
     bed.gate.stop();
 }
+
+/// Over TCP a device answers to 0 and to 255 as to its own unit. What is written under one name is not known any more
+/// under the others, or a climb under one of them would be a leap under the next.
+#[test]
+fn gen_13_what_is_written_under_one_name_of_a_device_is_unknown_under_the_others() {
+    let rules = ["hmi read holding 0-99", "hmi write holding 40 step 10 or to 0"];
+    for (one, other) in [(255, 1), (1, 255), (0, 1), (1, 0), (0, 255)] {
+        let bed = Bed::new(&rules, |config| {
+            config.units = "0, 1, 255".into();
+            config.modbus += "\nunit0 = \"device\"";
+        });
+        let mut client = bed.client();
+        assert_eq!(client.try_ask(one, &[3, 0, 40, 0, 1]).expect("an answer"), [3, 2, 0, 40]);
+        let up = [6, 0, 40, 0, 50];
+        assert_eq!(client.try_ask(other, &up).expect("an answer"), up);
+        let before = bed.device.texts().len();
+        let answer = client.try_ask(one, &[6, 0, 40, 0, 60]).expect("an answer");
+        let asked = bed.device.texts()[before].clone();
+        assert_eq!(asked, format!("{one:02x}0300280001"), "unit {one}: read again after the write to unit {other}");
+        assert_eq!(answer, [6, 0, 40, 0, 60], "the device holds 50");
+        bed.gate.stop();
+    }
+}
+
+/// A restart, and a function that nobody understands, may change any value of the unit.
+#[test]
+fn gen_13_after_what_may_change_anything_a_step_is_judged_by_a_new_read() {
+    let rules = [
+        "hmi read holding 0-99",
+        "hmi write holding 40 step 10",
+        "hmi program function 90",
+        "hmi diagnose diagnostic 0-1",
+    ];
+    for (unsettling, reads) in [(&[0x5A, 0, 1][..], 1), (&[8, 0, 1, 0, 0][..], 1), (&[8, 0, 0, 0, 7][..], 0)] {
+        let bed = Bed::new(&rules, |_| ());
+        let mut client = bed.client();
+        assert_eq!(client.try_ask(1, &[3, 0, 40, 0, 1]).expect("an answer"), [3, 2, 0, 40]);
+        let _any = client.try_ask(1, unsettling).expect("an answer");
+        let before = bed.device.texts().len();
+        let write = [6, 0, 40, 0, 41];
+        assert_eq!(client.try_ask(1, &write).expect("an answer"), write);
+        assert_eq!(bed.device.texts().len() - before, 1 + reads, "after {unsettling:02x?}");
+        bed.gate.stop();
+    }
+}

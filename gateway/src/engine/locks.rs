@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use sluicegate_proto::{
-    deed::{ReadFirst, Seen},
+    deed::{ObjectId, ReadFirst, Seen},
     half::Ticket,
     protocol::Message,
     vocab::Class,
@@ -55,8 +55,12 @@ impl Locks {
     }
 }
 
-/// The ranges that a message writes.
+/// The ranges that a message writes: all that its unit has, where it may change what it does not name.
 pub(super) fn written(message: &Message<'_>) -> Vec<ReadFirst> {
+    if message.unsettles() {
+        let objects = (0..=u8::MAX).map(ObjectId).take(message.protocol().grammar().objects.len());
+        return objects.map(|object| ReadFirst { unit: message.unit(), object, first: 0, count: u32::MAX }).collect();
+    }
     let mut ranges = Vec::new();
     let _all: ControlFlow<()> = message.deeds(&mut |deed| {
         if matches!(deed.class, Class::Write | Class::Control) {

@@ -138,6 +138,12 @@ pub fn is_broadcast(settings: &Settings, unit: u32) -> bool {
     unit == 0 && settings.text("unit0") == Some("broadcast")
 }
 
+/// Whether `unit` is the device's own name over TCP, whatever other unit it answers to: 0 where it stands for the device,
+/// and 255 (Messaging on TCP/IP 4.4.2.1).
+pub fn is_own_name(settings: &Settings, unit: u32) -> bool {
+    unit == 0xFF || (unit == 0 && !is_broadcast(settings, unit))
+}
+
 /// What does not go together in a conduit's own table. `pending`: its `upstream_pending`.
 pub fn check(plan: &Plan, pending: u16) -> Vec<KeyFault> {
     let (settings, mut found) = (&plan.settings, Vec::new());
@@ -266,6 +272,8 @@ mod tests {
         let broadcast = settings(&[text("unit0", "broadcast")]);
         assert_eq!([0, 1].map(|unit| is_broadcast(&broadcast, unit)), [true, false]);
         assert!(!is_broadcast(&settings(&[text("unit0", "device")]), 0));
+        assert_eq!([0, 1, 255].map(|unit| is_own_name(&broadcast, unit)), [false, false, true]);
+        assert_eq!([0, 1].map(|unit| is_own_name(&settings(&[text("unit0", "device")]), unit)), [true, false]);
     }
 
     #[test]

@@ -59,6 +59,12 @@ impl Request<'_> {
     pub(crate) const fn is_answered(&self) -> bool {
         !matches!(self.call, Call::Diagnostic { sub: LISTEN_ONLY, .. })
     }
+
+    /// Whether it may change points that it does not name: a restart sets them to what they start with, and of a
+    /// function that is not understood nobody knows.
+    pub(crate) const fn unsettles(&self) -> bool {
+        matches!(self.call, Call::Diagnostic { sub: RESTART, .. } | Call::Opaque { .. })
+    }
 }
 
 const fn fault(reason: Reason, answer: u8) -> RequestFault {
