@@ -406,3 +406,26 @@ fn gen_15_a_bit_that_a_mask_keeps_and_sets_must_be_allowed_too() {
     assert_eq!(bed.device.texts().len(), 5);
     bed.gate.stop();
 }
+
+/// PX-19: what a peer sends costs it by the bytes on the wire. A TLS record for each byte is 22 bytes more, and with padding could
+/// be 16 KiB: all of it is decrypted.
+#[test]
+fn px_19_records_are_paid_for_and_not_only_what_is_in_them() {
+    let (site, device) = (Site::new(), Device::start());
+    let mut config = Config::tls(&device, ALL);
+    config.limits = "requests = \"10000/s\"\npeer_requests = \"10000/s\"\nbytes = \"1KiB/s\"".into();
+    let gate = Gate::start(&site, &config);
+    let mut peer = Peer::tls(&gate, &site, "scada");
+    let over = "limited_total{action=\"delayed\",conduit=\"pump\",limit=\"bytes\"}";
+    let requests: Vec<u8> = (0..16).flat_map(|id| frame(id, 1, &READ)).collect();
+    // 192 bytes in one record, then the same in 192: 4.4 KB.
+    for (size, due) in [(requests.len(), 0), (1, 1)] {
+        requests.chunks(size).for_each(|record| peer.send(record));
+        for id in 0..16 {
+            assert_eq!(peer.answer().expect("an answer"), frame(id, 1, &SEVEN));
+        }
+        assert_eq!(gate.metric(over).min(1), due, "{size} bytes in a record");
+    }
+    assert_eq!(device.texts(), vec!["010300070001"; 32]);
+    gate.stop();
+}

@@ -66,6 +66,8 @@ fn tls_carries_bytes_both_ways_and_a_goodbye_is_an_end() {
         client.write_all(b"hello").await.expect("sent");
         assert_eq!(fill(&mut io, &mut scratch).await, Fill::Bytes(5));
         assert_eq!(scratch.plain(5), b"hello");
+        // PX-19: a record's header of 5, the type of what is in it, and 16 of AEAD.
+        assert_eq!([io.take_overhead(5), io.take_overhead(5)], [22, 0]);
         let mut out = Out::new(64);
         out.push(b"welcome").expect("room");
         flush(&mut io, &mut out).await;
