@@ -141,6 +141,7 @@ const ROWS: &[Row] = &[
             "tests/modbus/line.rs::gen_13_a_broadcast_makes_every_units_value_unknown",
             "tests/modbus/line.rs::gen_13_what_is_written_under_one_name_of_a_device_is_unknown_under_the_others",
             "tests/modbus/line.rs::gen_13_after_what_may_change_anything_a_step_is_judged_by_a_new_read",
+            "tests/captures/replay.rs::gen_13_what_the_capture_showed_before_a_restart_or_a_broadcast_is_not_known_after_it",
             "proto/src/policy/weigh.rs::gen_13_typed_elements_are_written_whole_and_finite",
             "proto/src/policy/weigh.rs::gen_13_halves_of_a_pair_from_two_rules_make_no_whole",
             "proto/src/policy/weigh.rs::gen_13_a_step_is_measured_against_what_the_device_holds",

@@ -51,6 +51,7 @@ use self::{
 pub(crate) use self::{
     kind::Kind,
     limits::Limits,
+    locks::written_by,
     session::{LONGEST_DELAY, peer_options},
 };
 

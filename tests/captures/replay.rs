@@ -200,6 +200,21 @@ fn a_step_is_measured_against_what_the_capture_showed() {
     assert_eq!(verdicts(&replayed(&loaded, &timed(&late), "")), ["allowed -", "allowed -"]);
 }
 
+/// GEN-13: a restart changes what it does not name, and a broadcast is a write to every unit.
+#[test]
+fn gen_13_what_the_capture_showed_before_a_restart_or_a_broadcast_is_not_known_after_it() {
+    let rules = "allow = [\"hmi read holding 0-99\", \"hmi write holding 40 unit 1 = 0..5000 step 100\", \
+                 \"hmi write holding 40 unit 0\", \"hmi diagnose diagnostic 1\"]\nunit0 = \"broadcast\"";
+    let loaded = load(&text("enforce", "10.1.0.0/16", rules).replace("units = [1]", "units = [0, 1]"));
+    for between in [adu(3, 1, &[8, 0, 1, 0, 0]), adu(3, 0, LARGE)] {
+        let mut one = Talk::new(CLIENT, "10.1.1.9:502");
+        one.asks(&adu(1, 1, READ)).tells(&adu(1, 1, &[3, 2, 3, 0xE8]));
+        one.asks(&adu(2, 1, SMALL)).tells(&adu(2, 1, SMALL)).asks(&between).asks(&adu(4, 1, SMALL));
+        let lines = replayed(&loaded, &capture(&one.pieces), "");
+        assert_eq!(verdicts(&lines), ["allowed -", "allowed -", "allowed -", "denied step_not_allowed"]);
+    }
+}
+
 /// A capture of these segments at these seconds after 2023-11-14 22:13:20 UTC.
 fn timed(pieces: &[(u64, &Piece)]) -> Vec<u8> {
     let mut bytes = capture(&[]);

@@ -19,11 +19,11 @@ use sluicegate_proto::{
     policy::{Budgets, Denied, Fault, Held, Known, RuleIx, Verdict, View, Who, compile},
     protocol::{Answer, Message, PeerHalf},
     time::{Mono, Now},
-    vocab::{Class, Mode, Reason, VerdictWord},
+    vocab::{Mode, Reason, VerdictWord},
 };
 
 use crate::{
-    engine::{Kind, LONGEST_DELAY, Limits, peer_options},
+    engine::{Kind, LONGEST_DELAY, Limits, peer_options, written_by},
     explain::{ExplainError, conduit_of, identity_of, may_enter, schedules_at},
 };
 
@@ -288,15 +288,10 @@ impl<'s> Gate<'s> {
 
     /// A write is on its way: what was known there does not hold until it is acknowledged.
     fn forget(&mut self, message: &Message<'_>) {
-        let _ = message.deeds::<()>(&mut |deed| {
-            if matches!(deed.class, Class::Write | Class::Control) {
-                let count = deed.last.saturating_sub(deed.first).saturating_add(1);
-                let range = ReadFirst { unit: deed.unit, object: deed.object, first: deed.first, count };
-                self.held.forget(&range);
-                self.shown.forget(&range);
-            }
-            std::ops::ControlFlow::Continue(())
-        });
+        for range in written_by(self.conduit, message) {
+            self.held.forget(&range);
+            self.shown.forget(&range);
+        }
     }
 
     fn limited(&mut self, identity: u16, message: &Message<'_>) -> Option<Reason> {

@@ -147,22 +147,9 @@ impl Core {
         }
     }
 
-    /// The ranges that a message writes: those of every unit where it goes to all of them, and those of every name that
-    /// the same device may have.
+    /// The ranges that a message writes, under all their names.
     pub(super) fn written_by(&self, message: &Message<'_>) -> Vec<ReadFirst> {
-        let ranges = locks::written(message);
-        if ranges.is_empty() {
-            return ranges;
-        }
-        let (protocol, settings, unit) = (self.conduit().protocol, &self.conduit().settings, message.unit());
-        let to_all = protocol.is_broadcast(settings, unit) || protocol.is_own_name(settings, unit);
-        let same = |other: &u32| to_all || *other == unit || protocol.is_own_name(settings, *other);
-        let units = settings
-            .ints(protocol.grammar().units_key)
-            .iter()
-            .filter_map(|unit| u32::try_from(*unit).ok())
-            .filter(same);
-        units.flat_map(|unit| ranges.iter().map(move |range| ReadFirst { unit, ..*range })).collect()
+        locks::written_by(self.conduit(), message)
     }
 
     /// Locks what the message writes, until [`Self::release`].

@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
     deed::{ObjectId, ReadFirst, Seen},
     half::Ticket,
@@ -55,8 +56,23 @@ impl Locks {
     }
 }
 
-/// The ranges that a message writes: all that its unit has, where it may change what it does not name.
-pub(super) fn written(message: &Message<'_>) -> Vec<ReadFirst> {
+/// The ranges that a message writes; those of every unit where it goes to all of them, and those of every name that the
+/// same device may have.
+pub(crate) fn written_by(conduit: &Conduit, message: &Message<'_>) -> Vec<ReadFirst> {
+    let ranges = written(message);
+    if ranges.is_empty() {
+        return ranges;
+    }
+    let (protocol, settings, unit) = (conduit.protocol, &conduit.settings, message.unit());
+    let to_all = protocol.is_broadcast(settings, unit) || protocol.is_own_name(settings, unit);
+    let same = |other: &u32| *other != unit && (to_all || protocol.is_own_name(settings, *other));
+    let listed = settings.ints(protocol.grammar().units_key).iter().filter_map(|unit| u32::try_from(*unit).ok());
+    let names = std::iter::once(unit).chain(listed.filter(same));
+    names.flat_map(|unit| ranges.iter().map(move |range| ReadFirst { unit, ..*range })).collect()
+}
+
+/// The same under the name that it says: all that its unit has, where it may change what it does not name.
+fn written(message: &Message<'_>) -> Vec<ReadFirst> {
     if message.unsettles() {
         let objects = (0..=u8::MAX).map(ObjectId).take(message.protocol().grammar().objects.len());
         return objects.map(|object| ReadFirst { unit: message.unit(), object, first: 0, count: u32::MAX }).collect();
