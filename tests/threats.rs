@@ -32,6 +32,12 @@ const HALF_DEVICE: &str = "proto/src/modbus/vectors.rs::a_devices_bytes_come_to_
 /// Rows without a published vector at the running gate.
 const MORE: &str = "tests/modbus/hostile.rs::mb_04_and_the_other_rows_without_a_vector";
 const LIES: &str = "tests/modbus/hostile.rs::gen_08_no_lie_of_a_device_reaches_a_peer";
+/// The published vectors of IEC 104 at the running gate, judged at the station's socket, and the same rows in the halves.
+const STATION: &str = "tests/telecontrol/vectors.rs::every_cut_of_a_centres_bytes_comes_to_one_verdict";
+const HALF_104: &str = "proto/src/iec104/vectors.rs::a_centres_bytes_come_to_the_same_whatever_the_cuts";
+/// Frames that sever, on either side.
+const CENTRE_BREAKS: &str = "tests/telecontrol/rows.rs::broken_frames_of_a_centre_end_the_session";
+const REFUSED_104: &str = "tests/telecontrol/policy.rs::a_refusal_is_the_commands_own_image";
 const NO_RTU: &str = "tests/modbus/framing.rs::mb_32_what_is_no_rtu_request_severs";
 
 const ROWS: &[Row] = &[
@@ -318,6 +324,75 @@ const ROWS: &[Row] = &[
         "the device's exceptions pass, an unknown one becomes 04; ours are told apart",
         &["tests/modbus/hostile.rs::mb_36_exceptions_of_the_device_and_ours_are_told_apart", HALF_DEVICE],
     ),
+    row("IE-01", "a start is the station's to confirm", &[STATION, HALF_104]),
+    row("IE-02", "an interrogation: allowed where it is listed", &[STATION, HALF_104]),
+    row(
+        "IE-03",
+        "a select and its execute in one segment: each judged",
+        &[
+            STATION,
+            HALF_104,
+            "tests/telecontrol/policy.rs::select_first",
+            "proto/src/iec104/judged.rs::ie_03_a_select_is_judged_as_what_it_selects_and_select_first_wants_one",
+        ],
+    ),
+    row("IE-04", "a double command: judged", &[HALF_104]),
+    row("IE-05", "reset of a process: denied", &[STATION, HALF_104]),
+    row("IE-06", "a command behind a test frame: judged", &[STATION, HALF_104]),
+    row("IE-07", "with the test bit: judged the same", &[STATION, HALF_104, REFUSED_104]),
+    row("IE-08", "to the global address: denied, and nobody answers", &[HALF_104, REFUSED_104]),
+    row("IE-09", "two objects claimed, one there: severed", &[STATION, HALF_104, CENTRE_BREAKS]),
+    row("IE-10", "a sequence of commands: severed", &[STATION, HALF_104, CENTRE_BREAKS]),
+    row("IE-11", "a length below 4: severed", &[STATION, HALF_104, CENTRE_BREAKS]),
+    row("IE-12", "a length above 253: severed", &[HALF_104, CENTRE_BREAKS]),
+    row("IE-13", "another start byte: severed", &[STATION, HALF_104, CENTRE_BREAKS]),
+    row("IE-14", "a U frame with no function or two: severed", &[STATION, HALF_104, CENTRE_BREAKS]),
+    row(
+        "IE-15",
+        "a number that jumps, or acknowledges what was never sent: severed",
+        &[STATION, HALF_104, CENTRE_BREAKS, "tests/telecontrol/rows.rs::a_number_counts_once"],
+    ),
+    row(
+        "IE-16",
+        "nothing before the station has confirmed the start",
+        &[
+            CENTRE_BREAKS,
+            "proto/src/iec104/vectors.rs::ie_16_nothing_passes_before_the_station_has_confirmed_the_start",
+        ],
+    ),
+    row("IE-17", "type 0: severed", &[STATION, HALF_104, CENTRE_BREAKS]),
+    row("IE-18", "parameters: denied", &[STATION, HALF_104]),
+    row("IE-19", "file transfer: denied; shorter than its length: severed", &[STATION, HALF_104]),
+    row(
+        "IE-20",
+        "a command from the station that confirms nothing: dropped and alarmed",
+        &["tests/telecontrol/policy.rs::a_station_reports_what_it_likes_and_commands_nothing"],
+    ),
+    row(
+        "IE-21",
+        "a set-point outside its range, or no number: denied",
+        &[STATION, HALF_104, "tests/telecontrol/policy.rs::what_is_no_number_is_no_set_point"],
+    ),
+    row(
+        "IE-22",
+        "each side has its own numbers, windows and timers; nothing is acknowledged before the centre has it",
+        &[
+            HALF_104,
+            "tests/telecontrol/rows.rs::a_window_is_kept",
+            "tests/telecontrol/rows.rs::a_refusal_leaves_no_hole_in_the_numbers",
+            "tests/telecontrol/standing.rs::a_station_forgets_nothing_that_the_centre_does_not_have",
+        ],
+    ),
+    row(
+        "IE-23",
+        "commands by type, address, point, cause and qualifier",
+        &[REFUSED_104, "proto/src/iec104/judged.rs::ie_23_a_rule_judges_type_address_value_and_qualifier"],
+    ),
+    row(
+        "IE-24",
+        "a burst over many points: limited and alarmed",
+        &["tests/telecontrol/policy.rs::a_scan_over_points_is_limited"],
+    ),
 ];
 
 #[test]
@@ -339,8 +414,8 @@ fn every_row_is_carried_by_tests_that_are_there() {
 fn no_row_of_the_catalogue_is_missing() {
     let have: BTreeSet<_> = ROWS.iter().map(|row| row.id.to_owned()).collect();
     assert_eq!(have.len(), ROWS.len(), "a row twice");
-    let due: BTreeSet<_> =
-        (1..=16).map(|n| format!("GEN-{n:02}")).chain((1..=36).map(|n| format!("MB-{n:02}"))).collect();
+    let due = (1..=16).map(|n| format!("GEN-{n:02}")).chain((1..=36).map(|n| format!("MB-{n:02}")));
+    let due: BTreeSet<_> = due.chain((1..=24).map(|n| format!("IE-{n:02}"))).collect();
     assert_eq!(have, due);
     let Some(page) = shared("design/threats.md") else { return };
     let page = std::fs::read_to_string(page).expect("the catalogue is readable");
@@ -352,10 +427,10 @@ fn no_row_of_the_catalogue_is_missing() {
     );
 }
 
-/// The ids at the head of a line of the catalogue: `GEN-01`, `MB-01/02/34`, `MB-27..31`.
+/// The ids at the head of a line of the catalogue: `GEN-01`, `MB-01/02/34`, `MB-27..31`, `IE-03/04/06`.
 fn ids(line: &str) -> Vec<String> {
     let Some(head) = line.strip_prefix("| ").and_then(|rest| rest.split(' ').next()) else { return Vec::new() };
-    let Some((kind, numbers)) = head.split_once('-').filter(|(kind, _)| ["GEN", "MB"].contains(kind)) else {
+    let Some((kind, numbers)) = head.split_once('-').filter(|(kind, _)| ["GEN", "MB", "IE"].contains(kind)) else {
         return Vec::new();
     };
     let number = |text: &str| text.parse::<u32>().expect("a number");

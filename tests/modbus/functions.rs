@@ -46,7 +46,10 @@ fn a_pymodbus_client_gets_every_answer_unharmed() {
         client(&python, &gate, front, "device", None);
         let mut seen: Vec<u8> = device.seen().iter().map(|one| one.frame[7]).collect();
         seen.dedup();
-        assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43], "each once, in order");
+        let mut due = vec![1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43];
+        // pymodbus cannot read the answer to FC 24 over RTU.
+        due.retain(|function| front == Wire::Tcp || *function != 24);
+        assert_eq!(seen, due, "each once, in order");
         gate.stop();
     }
 }

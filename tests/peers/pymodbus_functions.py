@@ -21,13 +21,26 @@ if len(sys.argv) > 4:
     context.load_cert_chain(crt, key)
     context.check_hostname = False
     if framer is FramerType.SOCKET:
-        framer = FramerType.TLS
-    client = ModbusTlsClient("127.0.0.1", sslctx=context, framer=framer, **options)
+        client = ModbusTlsClient("127.0.0.1", sslctx=context, framer=FramerType.TLS, **options)
+    else:
+
+        class RtuWithinTls(ModbusTcpClient):
+            """Its own TLS client knows no RTU: its TCP client with TLS around the socket."""
+
+            def connect(self):
+                if not super().connect():
+                    return False
+                if not isinstance(self.socket, ssl.SSLSocket):
+                    self.socket = context.wrap_socket(self.socket)
+                return True
+
+        client = RtuWithinTls("127.0.0.1", framer=framer, **options)
 else:
     client = ModbusTcpClient("127.0.0.1", framer=framer, **options)
 assert client.connect(), "no connection"
 first_socket = client.socket
 
+# FileRecord counts bytes where the wire counts registers.
 # Function, request, what of the answer is looked at, what the tests' device says. Where pymodbus' own server does not say what the
 # standard does, the last is False.
 ALL = [
@@ -44,7 +57,7 @@ ALL = [
     (15, lambda: client.write_coils(0, [True, False, True], device_id=1), lambda a: a.count, 3, True),
     (16, lambda: client.write_registers(40, [1, 2], device_id=1), lambda a: a.count, 2, True),
     (17, lambda: client.report_device_id(device_id=1), lambda a: a.identifier, b"plc", True),
-    (20, lambda: client.read_file_record([FileRecord(file_number=4, record_number=1, record_length=2)], device_id=1),
+    (20, lambda: client.read_file_record([FileRecord(file_number=4, record_number=1, record_length=4)], device_id=1),
         lambda a: [r.record_data for r in a.records], [b"\x0d\xfe\x00\x20"], False),
     (21, lambda: client.write_file_record([FileRecord(file_number=4, record_number=7, record_data=b"\x06\xaf\x04\xbe")], device_id=1),
         lambda a: [(r.file_number, r.record_number, r.record_data) for r in a.records], [(4, 7, b"\x06\xaf\x04\xbe")], True),
@@ -57,6 +70,9 @@ ALL = [
 
 for function, ask, look, due, conforms in ALL:
     if what == "pymodbus" and not conforms:
+        continue
+    # Over RTU pymodbus takes the answer to FC 24 for two bytes shorter than it is (Application Protocol 6.18).
+    if function == 24 and framer is FramerType.RTU and what != "refused":
         continue
     answer = ask()
     if what == "refused":
