@@ -32,6 +32,8 @@ mkdir run/old
 # Only the manager: none of this machine's own services. Its package tools may act.
 printf '[Unit]\nDescription=Nothing but the manager\nAllowIsolate=yes\n' >etc/systemd/system/bare.target
 rm -f usr/sbin/policy-rc.d
+# A machine on which a gateway has run before is not the one that is tried.
+rm -rf var/lib/sluicegate etc/sluicegate
 # Indexing all man pages after each step proves nothing.
 rm -f var/lib/man-db/auto-update
 : >etc/machine-id
