@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use crate::{modbus, sentence};
+use crate::{iec104, modbus, sentence};
 
 type Entry = fn(&[u8]);
 
@@ -11,6 +11,9 @@ const KEPT: &[(&str, Entry)] = &[
     (include_str!("../../fuzz/seeds/modbus_device.hex"), modbus::fuzz_device),
     (include_str!("../../fuzz/seeds/modbus_request.hex"), modbus::fuzz_request),
     (include_str!("../../fuzz/seeds/modbus_response.hex"), modbus::fuzz_response),
+    (include_str!("../../fuzz/seeds/iec104_asdu.hex"), iec104::fuzz_asdu),
+    (include_str!("../../fuzz/seeds/iec104_peer.hex"), iec104::fuzz_peer),
+    (include_str!("../../fuzz/seeds/iec104_device.hex"), iec104::fuzz_device),
     (include_str!("../../fuzz/seeds/sentence.hex"), sentence::fuzz_sentence),
 ];
 
