@@ -145,7 +145,7 @@ impl Values<'_> {
     }
 }
 
-/// One value that the device was seen to hold: from a read's answer or an acknowledged write.
+/// One point that the device spoke of: in a read's answer, an acknowledged write or a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The unit.
@@ -154,8 +154,8 @@ pub struct Seen {
     pub object: ObjectId,
     /// The zero-based index.
     pub address: u32,
-    /// The value; 0 or 1 for a bit.
-    pub value: Scalar,
+    /// The value, 0 or 1 for a bit; absent where the device says itself that it does not know.
+    pub value: Option<Scalar>,
 }
 
 /// A read that the gateway makes itself before it can judge: exactly this range, one request.

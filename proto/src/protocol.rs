@@ -324,7 +324,7 @@ mod tests {
             DeviceStep::Told { used, told } => {
                 let mut seen = Vec::new();
                 told.answer.seen(&mut |one| seen.push((one.address, one.value)));
-                assert_eq!((used, seen.as_slice()), (answer.len(), &[(40, 1500.into())][..]));
+                assert_eq!((used, seen.as_slice()), (answer.len(), &[(40, Some(1500.into()))][..]));
                 peer.deliver(&told, &mut to_peer).expect("room");
             }
             other => panic!("{other:?}"),

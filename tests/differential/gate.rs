@@ -238,7 +238,7 @@ fn shown(asked: &[u8], answer: &[u8], seen: &[Seen]) -> bool {
     let values = answer[2..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
     let bits = answer[2..].iter().flat_map(|byte| (0..8).map(move |bit| u16::from(byte >> bit & 1)));
     let same =
-        |(at, (one, value)): (usize, (&Seen, u16))| one.address == first + at as u32 && one.value == value.into();
+        |(at, (one, value)): (usize, (&Seen, u16))| one.address == first + at as u32 && one.value == Some(value.into());
     match asked[0] {
         1 | 2 => read.iter().zip(bits).enumerate().all(same),
         _ => read.iter().zip(values).enumerate().all(same),

@@ -280,7 +280,7 @@ impl<'s> Gate<'s> {
         let mut values = Vec::new();
         for address in (read.first..=u32::MAX).take(usize::try_from(read.count).unwrap_or(usize::MAX)) {
             let Some(value) = shown.get(read.unit, read.object, address, now) else { return false };
-            values.push(Seen { unit: read.unit, object: read.object, address, value });
+            values.push(Seen { unit: read.unit, object: read.object, address, value: Some(value) });
         }
         values.into_iter().for_each(|seen| held.learn(seen, now));
         true

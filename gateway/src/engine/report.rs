@@ -113,11 +113,12 @@ fn judged(core: &mut Core, key: SessionKey, unasked: &Unasked<'_>, now: Now) -> 
     if refused { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-/// What the device holds, as it says itself. What somebody writes now is known when that is settled.
+/// What the device holds, as it says itself. What somebody writes now is known when that is settled; that nothing is
+/// known holds at once.
 fn learn(core: &mut Core, unasked: &Unasked<'_>, now: Now) {
     let (held, locks) = (&mut core.held, &core.locks);
     unasked.message.seen(&mut |seen| {
-        if locks.owner(&seen).is_none() {
+        if seen.value.is_none() || locks.owner(&seen).is_none() {
             held.learn(seen, now.mono);
         }
     });

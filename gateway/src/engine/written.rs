@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn what_was_written_since_is_known_and_what_is_forgotten_counts_as_written() {
         let range = |first| ReadFirst { unit: 1, object: ObjectId(3), first, count: 2 };
-        let seen = |address| Seen { unit: 1, object: ObjectId(3), address, value: 7.into() };
+        let seen = |address| Seen { unit: 1, object: ObjectId(3), address, value: Some(7.into()) };
         let mut written = Written::default();
         written.note(range(10));
         let stamp = written.stamp();

@@ -264,7 +264,13 @@ fn a_step_and_a_condition_are_measured_against_what_the_station_reports() {
     gate.known.push(hex("0d0103000100 bc0200 00006841 00"));
     gate.known.push(hex("030103000100 140000 01"));
     gate.table(&[(step, "deny step_not_allowed"), (command, "deny condition_not_met")]);
-    // What the station does not vouch for is not known.
+    // What the station does not vouch for is not known, whatever it said before: invalid, or on the way.
+    gate.known.truncate(2);
+    gate.known.extend(["0d0103000100 bc0200 00007041 80", "030103000100 140000 00"].map(hex));
+    gate.table(&[(step, "ask M_ME_NC_1 700"), (command, "ask M_DP_NA_1 20")]);
+    gate.known.truncate(2);
+    gate.known.push(hex("0d0103000100 bc0200 0000c07f 00"));
+    gate.table(&[(step, "ask M_ME_NC_1 700"), (command, "allow")]);
     gate.known = ["0d0103000100 bc0200 00007041 80", "030103000100 140000 42"].map(hex).to_vec();
     gate.table(&[(step, "ask M_ME_NC_1 700"), (command, "ask M_DP_NA_1 20")]);
 }

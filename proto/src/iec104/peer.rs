@@ -207,8 +207,9 @@ impl Peer {
         if let Place::Settles(ticket, outcome) = unasked.place
             && let Some(slot) = self.free(ticket)
             && outcome == Outcome::Ok
+            && let Message::Iec104(image) = &unasked.message
         {
-            self.selected.confirmed(&slot.asdu, now);
+            self.selected.confirmed(&slot.asdu, image, now);
         }
         self.push(asdu_of(unasked.frame), Some(unasked.id), to_peer)
     }

@@ -87,14 +87,16 @@ impl<'b> Request<'b> {
         }
     }
 
-    /// What a station is now known to hold: only what it vouches for.
+    /// What a station says that it holds. A value that it does not vouch for, or that is none, is not known any more,
+    /// whatever it was before: a breaker that moves is neither on nor off.
     pub(crate) fn seen(&self, each: &mut dyn FnMut(Seen)) {
         if self.asdu.direction() != Direction::Monitor || self.asdu.is_test() {
             return;
         }
         for object in self.asdu.objects() {
             let content = self.content(object);
-            if let Some(value) = held(content.value).filter(|_| content.is_good()) {
+            if content.value != Value::None {
+                let value = held(content.value).filter(|_| content.is_good());
                 each(Seen { unit: self.unit(), object: self.asdu.spec().object, address: object.ioa, value });
             }
         }
@@ -149,6 +151,6 @@ fn held(value: Value) -> Option<Scalar> {
         Value::None | Value::Between(_) => None,
         Value::Switch(on) => Some(Scalar::Whole(on.into())),
         Value::Whole(whole) => Some(Scalar::Whole(whole)),
-        Value::Real(real) => Some(Scalar::Real(Real::new(real))),
+        Value::Real(real) => Some(Scalar::Real(Real::new(real))).filter(|_| real.is_finite()),
     }
 }

@@ -1,7 +1,8 @@
 //! What has this centre selected, and may it be executed? (IEC 60870-5-101 6.8)
 //!
 //! A select counts from its confirmation on, for `select_timeout`, for one execute of the same type at the same point
-//! with the same value. A deactivation ends it.
+//! with the same value, of the same originator and under the same test bit: what is sent for a test selects nothing that
+//! may be executed in earnest. A deactivation ends it.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -25,10 +26,12 @@ struct Point {
     type_id: u8,
     ca: u16,
     ioa: u32,
-    /// Value and qualifier, without S/E.
-    act: [u8; LONGEST_ACT],
+    act: Act,
     until: Mono,
 }
+
+/// Who acts, and what on: test bit, originator, value and qualifier.
+type Act = (bool, u8, [u8; LONGEST_ACT]);
 
 /// A short floating point number and its qualifier.
 const LONGEST_ACT: usize = 5;
@@ -42,10 +45,15 @@ impl Selected {
         Self { timeout, points: Vec::new() }
     }
 
-    /// The station has confirmed this.
-    pub(super) fn confirmed(&mut self, asdu: &[u8], now: Now) {
+    /// The station has confirmed this, by an image of it: what it confirms must be this select, and no other act at the
+    /// same point.
+    pub(super) fn confirmed(&mut self, asdu: &[u8], image: &Request<'_>, now: Now) {
         let Ok(asdu) = Asdu::read(asdu, Direction::Control) else { return };
         if asdu.cause() != cause::ACTIVATION || !Request::new(asdu).selects() {
+            return;
+        }
+        let acts = |asdu: &Asdu<'_>| asdu.objects().next().and_then(|object| act(asdu, &object));
+        if !image.selects() || acts(&image.asdu) != acts(&asdu) {
             return;
         }
         let until = now.mono.after(self.timeout);
@@ -96,8 +104,8 @@ impl Point {
     }
 }
 
-/// Value and qualifier of a command, without S/E and time; nothing for a type that cannot be selected.
-fn act(asdu: &Asdu<'_>, object: &Object<'_>) -> Option<[u8; LONGEST_ACT]> {
+/// What a command does, without S/E and time; nothing for a type that cannot be selected.
+fn act(asdu: &Asdu<'_>, object: &Object<'_>) -> Option<Act> {
     let qualifier = match asdu.type_id() {
         45..=47 | 58..=60 => 0usize,
         48 | 49 | 61 | 62 => 2,
@@ -108,5 +116,61 @@ fn act(asdu: &Asdu<'_>, object: &Object<'_>) -> Option<[u8; LONGEST_ACT]> {
     for (at, (to, from)) in act.iter_mut().zip(object.element).enumerate().take(qualifier.saturating_add(1)) {
         *to = if at == qualifier { from & !SELECT } else { *from };
     }
-    Some(act)
+    Some((asdu.is_test(), asdu.originator(), act))
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::iec104::conformance::hex;
+
+    fn at(seconds: u64) -> Now {
+        Now { mono: Mono::ZERO.after(Duration::from_secs(seconds)), ..Now::default() }
+    }
+
+    /// Whether `execute` may pass at this second after `select` was answered with `image`.
+    fn holds(select: &str, image: &str, execute: &str, second: u64) -> bool {
+        let mut selected = Selected::new(Duration::from_secs(10));
+        let (select, image, execute) = (hex(select), hex(image), hex(execute));
+        let image = Request::new(Asdu::read(&image, Direction::Monitor).expect("an image"));
+        selected.confirmed(&select, &image, at(0));
+        selected.holds(&Asdu::read(&execute, Direction::Control).expect("a command"), at(second))
+    }
+
+    /// IE-03: what was selected is what is executed.
+    #[test]
+    fn ie_03_only_the_act_that_was_selected_and_confirmed_may_be_executed() {
+        let (select, image, execute) = ("2d0106000100 640000 81", "2d0107000100 640000 81", "2d0106000100 640000 01");
+        assert!(holds(select, image, execute, 9));
+        assert!(!holds(select, image, execute, 10), "it is late");
+        for (other, why) in [
+            ("2d0106000100 640000 00", "another state"),
+            ("2d0106000100 650000 01", "another point"),
+            ("2d0106000200 640000 01", "another station"),
+            ("2d0106000100 640000 05", "another qualifier"),
+            ("3a0106000100 640000 01 00000000010118", "its twin"),
+            ("2d0106070100 640000 01", "another originator"),
+        ] {
+            assert!(!holds(select, image, other, 1), "{why}");
+        }
+        let (test, told) = ("2d0186000100 640000 81", "2d0187000100 640000 81");
+        assert!(!holds(test, told, execute, 1), "a test selects nothing that is meant");
+        assert!(holds(test, told, "2d0186000100 640000 01", 1));
+        assert!(!holds(select, image, "2d0186000100 640000 01", 1));
+    }
+
+    /// IE-03: two acts at one point may be under way, and the station's answer to the other one selects nothing.
+    #[test]
+    fn ie_03_a_select_is_confirmed_by_its_own_image() {
+        let (select, execute) = ("2d0106000100 640000 81", "2d0106000100 640000 01");
+        for image in ["2d0107000100 640000 01", "2d0107000100 640000 80", "2d0187000100 640000 81"] {
+            assert!(!holds(select, image, execute, 1), "{image}");
+        }
+        let (select, execute) = ("320106000100 640000 0000a040 80", "320106000100 640000 0000a040 00");
+        assert!(holds(select, "320107000100 640000 0000a040 80", execute, 1));
+        assert!(!holds(select, "320107000100 640000 0000a041 80", execute, 1));
+        assert!(!holds(select, "320107000100 640000 0000a040 00", execute, 1));
+    }
 }

@@ -210,7 +210,7 @@ impl<'b> Response<'b> {
     }
 
     fn one(&self, object: ObjectId, address: u16, value: u16, each: &mut dyn FnMut(Seen)) {
-        each(Seen { unit: self.request.unit(), object, address: u32::from(address), value: value.into() });
+        each(Seen { unit: self.request.unit(), object, address: u32::from(address), value: Some(value.into()) });
     }
 }
 
@@ -311,7 +311,7 @@ mod tests {
         let (response, _) = Response::read(Request::of(1, &pdu).expect("legal"), 1, &answer).expect("fits");
         response.seen(&mut |Seen { unit, object, address, value }| {
             assert_eq!(unit, 1);
-            all.push((object.0, address, value.word().expect("a register")));
+            all.push((object.0, address, value.and_then(crate::deed::Scalar::word).expect("a register")));
         });
         all
     }

@@ -73,7 +73,7 @@ impl Gate {
     /// The device was seen to hold these registers from `first` on.
     pub(super) fn holds(mut self, object: ObjectId, first: u32, values: &[u16]) -> Self {
         for (address, value) in (first..).zip(values) {
-            self.held.learn(Seen { unit: 1, object, address, value: (*value).into() }, self.now.mono);
+            self.held.learn(Seen { unit: 1, object, address, value: Some((*value).into()) }, self.now.mono);
         }
         self
     }

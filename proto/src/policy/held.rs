@@ -38,16 +38,20 @@ impl Held {
         self.seen.retain(|(unit, object, address), _| policy.serves_unit(*unit) && policy.watches(*object, *address));
     }
 
-    /// A read's answer or an acknowledged write.
+    /// A read's answer, an acknowledged write or a report. What the device does not vouch for any more is not known.
     pub fn learn(&mut self, seen: Seen, now: Mono) {
         if !self.policy.watches(seen.object, seen.address) || !self.policy.serves_unit(seen.unit) {
             return;
         }
         let point = (seen.unit, seen.object, seen.address);
+        let Some(value) = seen.value else {
+            self.seen.remove(&point);
+            return;
+        };
         if self.seen.len() >= Self::MAX && !self.seen.contains_key(&point) {
             self.make_room(point);
         }
-        self.seen.insert(point, (seen.value, now));
+        self.seen.insert(point, (value, now));
     }
 
     /// A write on these points is in flight (or its fate is unknown): what was known no longer holds.
@@ -113,7 +117,7 @@ mod tests {
     }
 
     fn seen(unit: u32, object: ObjectId, address: u32, value: u16) -> Seen {
-        Seen { unit, object, address, value: value.into() }
+        Seen { unit, object, address, value: Some(value.into()) }
     }
 
     #[test]
