@@ -134,13 +134,14 @@ fn a_station_reports_what_it_likes_and_commands_nothing() {
     station.say(&asdu(1, 3, 0, 2, 5, &[1]));
     station.say(&asdu(45, 7, 0, 1, 100, &[1]));
     station.say(&asdu(45, 6, 0, 1, 100, &[1]));
+    station.say(&asdu(45, 20, 0, 1, 100, &[1]));
     station.say(&asdu(1, 3, 0, 1, 6, &[1]));
     assert_eq!(centre.asdu(), "01010300010006000001", "the others did not pass");
     let denials =
         |reason: &str| gate.metric(&format!("denials_total{{conduit=\"rtu\",mode=\"enforce\",reason=\"{reason}\"}}"));
-    assert_eq!((denials("unit_not_allowed"), denials("direction_not_allowed")), (1, 2));
+    assert_eq!((denials("unit_not_allowed"), denials("direction_not_allowed")), (1, 3));
     centre.acknowledge();
-    wait("all of it is settled", || station.told() == 5);
+    wait("all of it is settled", || station.told() == 6);
     gate.stop();
 }
 

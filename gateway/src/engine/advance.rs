@@ -1,6 +1,6 @@
 //! What goes on when something came free?
 
-use sluicegate_proto::time::Now;
+use sluicegate_proto::{half::Floor, time::Now, vocab::Reason};
 
 use super::{Engine, Wake, answer, dispatch, intake, link::State};
 
@@ -53,10 +53,15 @@ impl Engine {
         }
     }
 
-    /// Words for device halves; a link at rest is dialled for one.
+    /// Words for device halves; a link at rest is dialled for one. What came before a word that ends it all has its turn
+    /// first (GEN-01), and what cannot leave now is refused: it must not leave after another start.
     fn carry_signals(&mut self, now: Now) {
         for (key, signal) in std::mem::take(&mut self.core.signals) {
             let Some(link) = self.links.get_mut(&key) else { continue };
+            if signal.floor == Floor::Leaves {
+                dispatch::link(&mut self.core, link, key, now);
+                self.core.refuse_queued(key, Reason::UpstreamUnavailable, now);
+            }
             link.signal(signal, now);
             if link.state == State::Rest && link.may_dial(now.mono) {
                 link.state = State::Dialling;

@@ -21,7 +21,7 @@ use super::{
     pair::{Call, Calls},
     peer::reason,
     request::Request,
-    types::From,
+    types::{From, Kind},
     window::Window,
     word,
 };
@@ -342,9 +342,14 @@ impl Device {
 /// C_RD_NA_1.
 const READ: u8 = 102;
 
-/// Whether it is a command's image. A parameter that an interrogation tells is none.
+/// Whether it is a command's image. A parameter that an interrogation tells is none, and no clock that a station tells.
 fn confirms(asdu: &Asdu<'_>) -> bool {
-    asdu.spec().from == From::Centre && !matches!(asdu.cause(), 20..=36)
+    let told = match asdu.spec().kind {
+        Kind::ParameterNormalised | Kind::ParameterScaled | Kind::ParameterFloat => matches!(asdu.cause(), 20..=36),
+        Kind::Clock => asdu.cause() == cause::SPONTANEOUS,
+        _ => false,
+    };
+    asdu.spec().from == From::Centre && !told
 }
 
 const fn broken<'b>(reason: Reason) -> DeviceStep<'b> {

@@ -23,6 +23,8 @@ use crate::{
 };
 
 const START: [u8; 6] = [0x68, 4, 0x07, 0, 0, 0];
+const STOP: [u8; 6] = [0x68, 4, 0x13, 0, 0, 0];
+const INTERROGATION: [u8; 16] = [0x68, 14, 0, 0, 0, 0, 100, 1, 6, 0, 1, 0, 0, 0, 0, 20];
 const STARTED: [u8; 6] = [0x68, 4, 0x0b, 0, 0, 0];
 /// The window of either side.
 const K: u16 = 12;
@@ -178,6 +180,29 @@ fn they_end_together() {
     assert_eq!((pair.engine.ended(key), pair.engine.link_want(link)), (Some(Cause::Truncated), LinkWant::Gone));
     pair.engine.link_down(link, at(0));
     assert!(pair.engine.links().is_empty(), "no link is left over");
+}
+
+/// GEN-01: a command that comes in one segment with the word that ends it is treated as if it had come alone.
+#[test]
+fn what_came_before_a_stop_has_its_turn_first() {
+    let mut pair = Pair::new("");
+    let (key, link) = pair.started();
+    pair.engine.peer_bytes(key, &[&INTERROGATION[..], &STOP].concat(), at(0));
+    assert_eq!(pair.device_gets(link), [&INTERROGATION[..], &STOP].concat());
+}
+
+/// What cannot leave before a stop is refused at once: it does not leave after another start.
+#[test]
+fn nothing_waits_for_another_start() {
+    let mut pair = Pair::new("k = 1\nw = 1");
+    let (key, link) = pair.started();
+    let mut second = INTERROGATION;
+    (second[2], second[15]) = (2, 21);
+    pair.engine.peer_bytes(key, &[&INTERROGATION[..], &second, &STOP].concat(), at(0));
+    assert_eq!(pair.device_gets(link), [&INTERROGATION[..], &STOP].concat(), "a window of one");
+    let told = pair.peer_gets(key);
+    let refused = told.windows(10).any(|asdu| asdu == [100, 1, 0x47, 0, 1, 0, 0, 0, 0, 21]);
+    assert!(refused, "{told:02x?}");
 }
 
 /// A peer that does not take what the device says stops the device, and no buffer grows.
