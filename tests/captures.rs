@@ -15,6 +15,7 @@ mod oracle;
 mod page;
 mod replay;
 mod streams;
+mod telecontrol;
 mod writer;
 
 /// What `decode` makes of a file: its lines, its summary.

@@ -47,7 +47,7 @@ units = [1]
     )
 }
 
-fn load(text: &str) -> Loaded {
+pub(super) fn load(text: &str) -> Loaded {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), text).expect("it is writable");
     sluicegate_config::load(file.path()).unwrap_or_else(|faults| {

@@ -114,3 +114,16 @@ fn told(bytes: &[u8], piece: usize) -> Told {
     }
     (messages, words, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{iec104::fuzz_asdu, seeds::go_through};
+
+    #[test]
+    fn gen_16_every_kept_line_goes_through_its_entry() {
+        go_through(include_str!("../../../fuzz/seeds/iec104_asdu.hex"), fuzz_asdu);
+        go_through(include_str!("../../../fuzz/seeds/iec104_peer.hex"), fuzz_peer);
+        go_through(include_str!("../../../fuzz/seeds/iec104_device.hex"), fuzz_device);
+    }
+}
