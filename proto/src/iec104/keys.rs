@@ -3,6 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::time::Duration;
 
+use super::asdu::BROADCAST;
 use crate::{
     half::{Rivals, Ties},
     keys::{KeyFault, KeyPlace, KeySpec, Kind, Setting, Settings},
@@ -76,10 +77,10 @@ pub fn rivals(settings: &Settings) -> Rivals {
     }
 }
 
-/// What goes to the global address touches no point, and each station answers it in its own name: nobody is waited for
-/// in vain, and nothing of anybody must be locked.
-pub const fn is_broadcast(_settings: &Settings, _unit: u32) -> bool {
-    false
+/// What goes to the global address goes to every station, and each answers it in its own name. A reset that goes there
+/// is a reset of them all.
+pub fn is_broadcast(_settings: &Settings, unit: u32) -> bool {
+    unit == u32::from(BROADCAST)
 }
 
 /// A common address names one station, and the same station has no other here.

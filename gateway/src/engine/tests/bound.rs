@@ -2,18 +2,20 @@
 //!
 //! IEC 104 is the protocol that has both; the engine knows it only by its halves.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use sluicegate_config::plan::ConduitId;
 use sluicegate_proto::{
+    iec104::{Asdu, Direction, Request},
     policy::{PolicySet, Who},
+    protocol::Message,
     time::{Mono, Now},
     vocab::Cause,
 };
 
 use super::bench::load;
 use crate::{
-    engine::{Engine, LinkKey, LinkWant, SessionKey, Setup},
+    engine::{Engine, LinkKey, LinkWant, SessionKey, Setup, locks::written_by},
     observe::{
         journal::{Journal, MemoryJournal},
         metrics::ConduitMetrics,
@@ -203,6 +205,19 @@ fn nothing_waits_for_another_start() {
     let told = pair.peer_gets(key);
     let refused = told.windows(10).any(|asdu| asdu == [100, 1, 0x47, 0, 1, 0, 0, 0, 0, 21]);
     assert!(refused, "{told:02x?}");
+}
+
+/// GEN-13: what a station holds is not known after a reset, also where that goes to all of them.
+#[test]
+fn a_reset_of_all_stations_is_one_of_each() {
+    let site = load(&SITE.replace("cas = [1]", "cas = [1, 2, 65535]"));
+    let units = |ca: [u8; 2]| {
+        let reset = [105, 1, 6, 0, ca[0], ca[1], 0, 0, 0, 1];
+        let asdu = Asdu::read(&reset, Direction::Control).expect("a reset");
+        let ranges = written_by(&site.conduits[0], &Message::Iec104(Request::new(asdu)));
+        ranges.into_iter().map(|range| range.unit).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!((units([1, 0]), units([0xFF, 0xFF])), (vec![1], vec![1, 2, 65_535]));
 }
 
 /// A peer that does not take what the device says stops the device, and no buffer grows.
