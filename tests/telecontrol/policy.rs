@@ -222,6 +222,16 @@ fn the_commands_know_the_protocol() {
         !ok && said.contains("address_not_allowed") && said.contains("unknown information object address"),
         "{said}"
     );
+    // What to change is what is wrong: no unit that is listed, no `when` that nobody wrote.
+    let narrow = Rtu { allow: &["scada control C_SC_NA_1 ca 1 ioa 100 = on select-first"], keys: "", ..rtu };
+    site.write_config(&narrow.text("127.0.0.1:2404", 1).replace("cas = [1]", "cas = [1, 2]"));
+    let (ok, said) = say(&["explain", "rtu", "--as", "scada", "control C_SC_NA_1 ca 1 ioa 100 = on"]);
+    assert!(!ok && said.contains("select it first") && !said.contains("`when`"), "{said}");
+    let (ok, said) = say(&["explain", "rtu", "--as", "scada", "control C_SC_NA_1 ca 2 ioa 100 = on"]);
+    assert!(!ok && said.contains("unit_not_allowed") && !said.contains("`cas`"), "{said}");
+    let (ok, said) = say(&["explain", "rtu", "--as", "scada", "control C_SC_NA_1 ca 3 ioa 100 = on"]);
+    assert!(!ok && said.contains("add 3 to `cas`"), "{said}");
+    site.write_config(&rtu.text("127.0.0.1:2404", 1));
     let (ok, said) = say(&["who-can", "control C_SC_NA_1 ca 1 ioa 100 = on"]);
     assert!(ok && said.contains("scada") && said.contains("rtu"), "{said}");
     let rtu = Rtu { keys: "w = 13\nt2 = \"20s\"", ..rtu };

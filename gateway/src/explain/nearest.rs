@@ -41,12 +41,18 @@ pub(super) fn change(
     }
     let copied = copy(conduit, who, message, denied);
     match denied.reason {
+        Reason::UnitNotAllowed if is_listed(conduit, message.unit()) => Change { steps: Vec::new(), sentence: copied },
         Reason::UnitNotAllowed => only(unit_change(conduit, message.unit())),
         Reason::FunctionNotAllowed => function_change(conduit, who, message, copied, schedules),
         Reason::IdentityNotAllowed | Reason::AddressNotAllowed | Reason::ValueNotAllowed => {
             Change { steps: Vec::new(), sentence: copied }
         }
         Reason::StepNotAllowed => by_rule(rule, "send it in smaller steps, or widen the step of"),
+        Reason::ConditionNotMet
+            if rule.is_some_and(|rule| rule.sentence.select_first && rule.sentence.when.is_none()) =>
+        {
+            by_rule(rule, "select it first and wait until that is confirmed, or change")
+        }
         Reason::ConditionNotMet => by_rule(rule, "bring the process to what `when` asks for, or change"),
         Reason::OutsideSchedule => by_rule(rule, "wait for the schedule, or change"),
         Reason::RateLimited => by_rule(rule, "wait, or raise the rate of"),
@@ -115,6 +121,11 @@ fn passes_with(conduit: &Conduit, who: &Who, message: &Message<'_>, function: u1
     })
 }
 
+/// Whether the conduit speaks to this unit at all: then it is the rules that do not name it.
+fn is_listed(conduit: &Conduit, unit: u32) -> bool {
+    conduit.settings.ints(conduit.protocol.grammar().units_key).contains(&i64::from(unit))
+}
+
 /// A unit that is only the peer's name for another has its rules under that one.
 fn unit_change(conduit: &Conduit, unit: u32) -> String {
     let mapped = match conduit.settings.get("unit_map") {
@@ -123,7 +134,10 @@ fn unit_change(conduit: &Conduit, unit: u32) -> String {
     };
     match mapped {
         Some(to) => format!("peers' unit {unit} is unit {to} behind this conduit (`unit_map`): ask for unit {to}"),
-        None => format!("add {unit} to `units` in [conduits.{}.{}]", conduit.name, conduit.protocol),
+        None => {
+            let key = conduit.protocol.grammar().units_key;
+            format!("add {unit} to `{key}` in [conduits.{}.{}]", conduit.name, conduit.protocol)
+        }
     }
 }
 
