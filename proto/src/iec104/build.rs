@@ -177,3 +177,103 @@ fn narrow(number: f64) -> Option<f32> {
 fn fault<T>(message: impl Into<String>) -> Result<T, BuildFault> {
     Err(BuildFault(message.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        iec104::{conformance::hex, judged::parse},
+        sentence::Form,
+    };
+
+    fn deed(text: &str) -> Sentence {
+        parse(text, Form::Deed).unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    #[test]
+    fn the_usual_type_does_it() {
+        for (text, bytes) in [
+            ("read interrogation", "640106000300 000000 14"),
+            ("read interrogation ca 2 qualifier 21", "640106000200 000000 15"),
+            ("read counters", "650106000300 000000 05"),
+            ("control counters", "650106000300 000000 45"),
+            ("read point ioa 70000", "660105000300 701101"),
+            ("control clock", "670106000300 000000 00000000210118"),
+            ("diagnose test", "680106000300 000000 aa55"),
+            ("program reset", "690106000300 000000 01"),
+            ("control C_SC_NA_1 ioa 7 = on qualifier 2", "2d0106000300 070000 09"),
+            ("control C_SC_TA_1 ioa 7 = off", "3a0106000300 070000 00 00000000210118"),
+            ("control C_DC_NA_1 ioa 7 = on", "2e0106000300 070000 02"),
+            ("control C_RC_NA_1 ioa 7 = lower", "2f0106000300 070000 01"),
+            ("control C_SE_NA_1 ioa 7 = -0.5", "300106000300 070000 00c0 00"),
+            ("control C_SE_NA_1 ioa 7 = 0.00002 qualifier 64", "300106000300 070000 0100 40"),
+            ("control C_SE_NB_1 ioa 7 = -2", "310106000300 070000 feff 00"),
+            ("control C_SE_NC_1 ioa 7 = 1.5", "320106000300 070000 0000c03f 00"),
+            ("control C_BO_NA_1 ioa 7 = 258", "330106000300 070000 02010000"),
+            ("write P_ME_NA_1 ioa 7 = 0.5", "6e0106000300 070000 0040 01"),
+            ("write P_ME_NB_1 ioa 7 = 3 qualifier 4", "6f0106000300 070000 0300 04"),
+            ("write P_ME_NC_1 ioa 7 = 1.5", "700106000300 070000 0000c03f 01"),
+            ("program P_AC_NA_1 ioa 7", "710106000300 070000 01"),
+            ("report M_SP_NA_1 ioa 7", "010103000300 070000 00"),
+            ("report M_SP_TA_1 ioa 7", "020103000300 070000 00 000000"),
+            ("report M_EI_NA_1", "460104000300 000000 00"),
+            ("report C_DC_NA_1 ioa 7", "2e0107000300 070000 01"),
+            ("report P_ME_NC_1 ioa 7", "700107000300 070000 00000000 01"),
+            ("report interrogation", "640107000300 000000 14"),
+        ] {
+            let stored = build(&deed(text), 3).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            let Some(Message::Iec104(request)) = stored.message() else { panic!("{text}") };
+            let written: String = request.asdu.bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+            assert_eq!(written, bytes.replace(' ', ""), "{text}");
+            assert!(!request.selected);
+        }
+    }
+
+    #[test]
+    fn with_select_first_it_executes_what_was_selected() {
+        let stored = build(&deed("control C_SC_NA_1 ioa 7 = on select-first"), 3).expect("one ASDU does it");
+        let Some(Message::Iec104(request)) = stored.message() else { panic!("another protocol's") };
+        assert!(request.selected);
+        assert_eq!(request.asdu.bytes(), hex("2d0106000300 070000 01"));
+    }
+
+    #[test]
+    fn what_no_single_asdu_does_is_told() {
+        let single = "control C_SC_NA_1 ioa 7 = on";
+        let floats = |values| Sentence { values: Some(values), ..deed("control C_SE_NC_1 ioa 7 = 1.0") };
+        let share = |value| Sentence {
+            values: Some(ValueSet::Each(alloc::vec![(Num::Float(value), Num::Float(value))])),
+            ..deed("control C_SE_NA_1 ioa 7 = 0.5")
+        };
+        let integer = |value| Sentence {
+            values: Some(ValueSet::Positional(alloc::vec![value])),
+            ..deed("control C_SE_NB_1 ioa 7 = 1")
+        };
+        for (sentence, message) in [
+            (Sentence { units: alloc::vec![(70_000, 70_000)], ..deed(single) }, "common address 70000 does not exist"),
+            (Sentence { via: alloc::vec![100], ..deed(single) }, "no type does this to that object"),
+            (Sentence { via: alloc::vec![300], ..deed(single) }, "no type does this to that object"),
+            (deed("control C_SC_NA_1 = on"), "one message names one point"),
+            (deed("control C_SC_NA_1 ioa 7-8 = on"), "one message names one point"),
+            (deed("control C_SC_NA_1 ioa 7, 9 = on"), "one message names one point"),
+            (deed("control C_SC_NA_1 ioa 7"), "one value"),
+            (deed("control C_SC_NA_1 ioa 7 = on qualifier 0-1"), "one message has one qualifier"),
+            (deed("control C_SC_NA_1 ioa 7 = on qualifier 0, 2"), "one message has one qualifier"),
+            (Sentence { qualifiers: alloc::vec![(256, 256)], ..deed(single) }, "no qualifier"),
+            (Sentence { values: Some(ValueSet::Positional(alloc::vec![Num::Int(1)])), ..deed(single) }, "on or off"),
+            (floats(ValueSet::Each(alloc::vec![(Num::Float(0.0), Num::Float(1.0))])), "one value"),
+            (floats(ValueSet::Positional(alloc::vec![Num::Float(0.0), Num::Float(1.0)])), "one value"),
+            (floats(ValueSet::Positional(alloc::vec![Num::Float(1e39)])), "does not fit this type"),
+            (share(1.0), "no share of the full scale"),
+            (share(-1.1), "no share of the full scale"),
+            (integer(Num::Float(1.5)), "a whole number is expected"),
+            (integer(Num::Int(40_000)), "40000 does not fit this type"),
+            (deed("control C_SC_NA_1 ca 65535 ioa 7 = on"), "no station takes that: ca_broadcast"),
+            (deed("control C_SC_NA_1 ioa 0 = on"), "no station takes that: ioa_zero"),
+        ] {
+            let fault = build(&sentence, 3).expect_err(message);
+            assert!(fault.0.contains(message), "{fault} and not {message}");
+        }
+        assert!(build(&deed(single), 70_000).is_err_and(|fault| fault.0.contains("write 1 to 65535")));
+    }
+}

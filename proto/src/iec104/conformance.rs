@@ -5,15 +5,28 @@ use std::{string::String, vec::Vec};
 use proptest::prelude::*;
 
 use super::{
+    apci::{self, Frame, Framed},
     asdu::{Asdu, AsduFault, Direction, fuzz_asdu, mirror},
     cause,
     checks::{Check, Fate},
     types::{Form, From, Kind, TYPES, TypeSpec},
 };
+use crate::out::Out;
 
 pub(super) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
     digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).expect("hex")).collect()
+}
+
+/// Every APDU that waits to leave.
+pub(super) fn frames(out: &Out) -> Vec<Frame<'_>> {
+    let (mut rest, mut seen) = (out.as_slice(), Vec::new());
+    while let Framed::Whole(bytes, frame) = apci::first(rest) {
+        seen.push(frame);
+        rest = &rest[bytes.len()..];
+    }
+    assert!(rest.is_empty(), "half an APDU");
+    seen
 }
 
 /// A check, the way of an ASDU that fails it first, and that ASDU.

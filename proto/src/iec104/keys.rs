@@ -164,3 +164,141 @@ pub fn check(plan: &Plan, _pending: u16) -> Vec<KeyFault> {
 
 /// IEC 60870-5-104 9.6: t3 at most 48 hours.
 const LONGEST_WAIT: Duration = Duration::from_secs(48 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use std::{string::ToString, vec};
+
+    use super::*;
+    use crate::{
+        policy::Rule,
+        protocol::Protocol,
+        sentence::{Addressing, Form, Sentence},
+    };
+
+    fn settings(all: &[(&'static str, Setting)]) -> Settings {
+        Settings(all.iter().cloned().collect())
+    }
+
+    fn wait(key: &'static str, secs: u64) -> (&'static str, Setting) {
+        (key, Setting::Duration(Duration::from_secs(secs)))
+    }
+
+    fn text(key: &'static str, word: &str) -> (&'static str, Setting) {
+        (key, Setting::Text(word.into()))
+    }
+
+    /// The key of each finding, `?` behind a warning and `!` behind what must not be.
+    fn found(all: &[(&'static str, Setting)], rules: &[&str]) -> Vec<String> {
+        let rule = |text: &&str| {
+            let grammar = Protocol::Iec104.grammar();
+            let sentence = Sentence::parse(text, Form::Rule, grammar, Addressing::ZeroBased).expect("a rule");
+            Rule { id: String::new(), text: String::new(), sentence, allow: true, place: String::new() }
+        };
+        let plan = Plan {
+            protocol: Protocol::Iec104,
+            settings: settings(all),
+            rules: rules.iter().map(rule).collect(),
+            identities: vec![],
+            schedules: vec![],
+            budgets: vec![],
+        };
+        let told = |fault: KeyFault| match fault.place {
+            KeyPlace::Key(key) => format!("{key}{}", if fault.is_warning { "?" } else { "!" }),
+            KeyPlace::Rule(rule) => format!("rule {rule}"),
+        };
+        check(&plan, 8).into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_told_at_its_key() {
+        let int = |key, value| (key, Setting::Int(value));
+        let none: [&str; 0] = [];
+        assert_eq!(found(&[], &[]), none, "the usual values go together");
+        assert_eq!(found(&[int("k", 12), int("w", 13)], &[]), ["w!"]);
+        assert_eq!(found(&[int("k", 12), int("w", 12)], &[]), ["w?"]);
+        assert_eq!(found(&[int("k", 12), int("w", 9)], &[]), ["w?"]);
+        assert_eq!(found(&[int("k", 32_767), int("w", 21_844)], &[]), none);
+        assert_eq!(found(&[wait("t1", 0)], &[]), ["t1!", "t2!"]);
+        assert_eq!(found(&[wait("t2", 0)], &[]), ["t2!"]);
+        assert_eq!(found(&[wait("t3", 0)], &[]), ["t3!", "t3?"]);
+        assert_eq!(found(&[wait("t3", 48 * 3600)], &[]), none);
+        assert_eq!(found(&[wait("t3", 48 * 3600 + 1)], &[]), ["t3!"]);
+        assert_eq!(found(&[wait("t2", 15)], &[]), ["t2!"]);
+        assert_eq!(found(&[wait("t2", 14)], &[]), none);
+        assert_eq!(found(&[wait("t3", 15)], &[]), ["t3?"]);
+        assert_eq!(found(&[wait("t3", 16)], &[]), none);
+    }
+
+    #[test]
+    fn a_select_timeout_is_for_a_rule_that_wants_a_select() {
+        let none: [&str; 0] = [];
+        let (plain, selects) =
+            ("any control C_SC_NA_1 ioa 1001 = on", "any control C_SC_NA_1 ioa 1001 = on select-first");
+        assert_eq!(found(&[wait("select_timeout", 20)], &[plain]), ["select_timeout?"]);
+        assert_eq!(found(&[wait("select_timeout", 20)], &[plain, selects]), none);
+        assert_eq!(found(&[wait("select_timeout", 10)], &[plain]), none, "the usual one is said by the defaults");
+    }
+
+    #[test]
+    fn the_settings_come_to_what_they_say() {
+        let usual = Ways::of(&settings(&[]));
+        assert_eq!((usual.k, usual.w, usual.originators, usual.monitor_strict), (12, 8, None, false));
+        let waits = [usual.t1, usual.t2, usual.t3, usual.select_timeout];
+        assert_eq!(waits.map(|wait| wait.as_secs()), [15, 10, 20, 10]);
+        let ways = Ways::of(&settings(&[
+            ("k", Setting::Int(100_000)),
+            ("w", Setting::Int(3)),
+            wait("t1", 9),
+            wait("t2", 7),
+            wait("t3", 40),
+            wait("select_timeout", 3),
+            ("originators", Setting::Ints([1, 255, 256].to_vec())),
+            ("monitor_strict", Setting::Bool(true)),
+        ]));
+        assert_eq!(
+            (ways.k, ways.w, ways.monitor_strict),
+            (12, 3, true),
+            "what is no number of frames counts as absent"
+        );
+        assert_eq!(ways.originators, Some([1, 255].to_vec()));
+        let waits = [ways.t1, ways.t2, ways.t3, ways.select_timeout];
+        assert_eq!(waits.map(|wait| wait.as_secs()), [9, 7, 40, 3]);
+        let lax = settings(&[("monitor_strict", Setting::Bool(false)), ("originators", Setting::Ints([].to_vec()))]);
+        assert!(!Ways::of(&lax).monitor_strict);
+        assert_eq!(Ways::of(&lax).originators, Some([].to_vec()), "nobody, and not anybody");
+    }
+
+    #[test]
+    fn a_second_centre_gets_what_standby_says() {
+        let rivals = |all: &[(&'static str, Setting)]| rivals(&settings(all));
+        assert_eq!(rivals(&[]), Rivals::Refused);
+        assert_eq!(rivals(&[text("standby", "one-started")]), Rivals::Refused);
+        assert_eq!(rivals(&[text("standby", "take-over")]), Rivals::TakeOver);
+        assert_eq!(rivals(&[text("standby", "any")]), Rivals::Welcome);
+    }
+
+    #[test]
+    fn the_usual_values_are_those_that_the_reference_prints() {
+        let printed = |key: &str| KEYS.iter().find(|spec| spec.key == key).and_then(|spec| spec.default);
+        let usual = Ways::of(&Settings::default());
+        for (key, value) in [("k", usual.k.to_string()), ("w", usual.w.to_string())] {
+            assert_eq!(printed(key), Some(value.as_str()), "{key}");
+        }
+        let waits = [("t1", usual.t1), ("t2", usual.t2), ("t3", usual.t3), ("select_timeout", usual.select_timeout)];
+        for (key, wait) in waits {
+            assert_eq!(printed(key), Some(format!("\"{}s\"", wait.as_secs()).as_str()), "{key}");
+        }
+        for spec in KEYS {
+            assert_eq!(spec.required, spec.key == "cas");
+            assert_eq!(KEYS.iter().filter(|other| other.key == spec.key).count(), 1, "{}", spec.key);
+        }
+    }
+
+    #[test]
+    fn the_global_address_alone_stands_for_all() {
+        let settings = Settings::default();
+        assert_eq!([1, 65_534, 65_535].map(|ca| is_broadcast(&settings, ca)), [false, false, true]);
+        assert_eq!([1, 65_535].map(|ca| is_own_name(&settings, ca)), [false, false]);
+    }
+}

@@ -339,3 +339,6 @@ pub(super) const fn reason(check: Check) -> Reason {
 const fn broken<'b>(reason: Reason) -> Step<'b> {
     Step::End { cause: Cause::Malformed, reason: Some(reason) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -205,3 +205,6 @@ const fn after(number: u16, by: u16) -> u16 {
 const fn distance(from: u16, to: u16) -> u16 {
     to.wrapping_sub(from) & LAST
 }
+
+#[cfg(test)]
+mod tests;
