@@ -90,7 +90,7 @@ impl Call {
     fn is_followed_by(&self, told: &Asdu<'_>) -> bool {
         let follows = match self.cause {
             cause::ACTIVATION => told.cause() == cause::ACTIVATION_TERM,
-            cause::REQUEST => told.cause() == cause::ACTIVATION_CON,
+            cause::REQUEST => told.cause() == cause::ACTIVATION_CON && !told.is_negative(),
             _ => false,
         };
         follows && told.type_id() == self.type_id && self.is_meant(told)
