@@ -355,3 +355,6 @@ fn confirms(asdu: &Asdu<'_>) -> bool {
 const fn broken<'b>(reason: Reason) -> DeviceStep<'b> {
     DeviceStep::End { cause: Cause::Malformed, reason: Some(reason) }
 }
+
+#[cfg(test)]
+mod tests;

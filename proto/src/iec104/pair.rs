@@ -178,3 +178,6 @@ impl Calls {
         self.past.push_back(Past { call, confirmed });
     }
 }
+
+#[cfg(test)]
+mod tests;
