@@ -108,6 +108,8 @@ fn what_differs_in_type_address_point_or_cause_confirms_nothing() {
         (READ, "01 01 05 00 0200 e90300 01"),
         (READ, "01 01 03 00 0100 e90300 01"),
         (READ, "66 01 0a 00 0100 e90300"),
+        // A point that is unknown is refused under the type of the read.
+        (READ, "01 01 6f 00 0100 e90300 01"),
     ] {
         let mut calls = calls(&[sent]);
         assert_eq!(place(&mut calls, told), None, "IE-20 {sent}: {told}");
