@@ -138,8 +138,10 @@ pub fn check(plan: &Plan, _pending: u16) -> Vec<KeyFault> {
         let message = format!("w = {} is above two thirds of k = {}", ways.w, ways.k);
         tell("w", true, message, "IEC 60870-5-104 9.6 advises at most two thirds of `k`");
     }
-    for (key, wait) in [("t1", ways.t1), ("t2", ways.t2), ("t3", ways.t3)] {
-        if wait.is_zero() || wait > LONGEST_WAIT {
+    for (key, wait, longest) in
+        [("t1", ways.t1, LONGEST_WAIT), ("t2", ways.t2, LONGEST_WAIT), ("t3", ways.t3, LONGEST_T3)]
+    {
+        if wait.is_zero() || wait > longest {
             tell(key, false, format!("{key} is out of its range"), "write 1s to 255s; `t3` up to 48h");
         }
     }
@@ -162,8 +164,9 @@ pub fn check(plan: &Plan, _pending: u16) -> Vec<KeyFault> {
     faults
 }
 
-/// IEC 60870-5-104 9.6: t3 at most 48 hours.
-const LONGEST_WAIT: Duration = Duration::from_secs(48 * 3600);
+/// IEC 60870-5-104 9.6: t1 and t2 at most 255 seconds, t3 at most 48 hours.
+const LONGEST_WAIT: Duration = Duration::from_secs(255);
+const LONGEST_T3: Duration = Duration::from_secs(48 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -222,6 +225,9 @@ mod tests {
         assert_eq!(found(&[wait("t1", 0)], &[]), ["t1!", "t2!"]);
         assert_eq!(found(&[wait("t2", 0)], &[]), ["t2!"]);
         assert_eq!(found(&[wait("t3", 0)], &[]), ["t3!", "t3?"]);
+        assert_eq!(found(&[wait("t1", 255), wait("t2", 254), wait("t3", 256)], &[]), none);
+        assert_eq!(found(&[wait("t1", 256), wait("t3", 257)], &[]), ["t1!"]);
+        assert_eq!(found(&[wait("t1", 255), wait("t2", 256), wait("t3", 257)], &[]), ["t2!", "t2!"]);
         assert_eq!(found(&[wait("t3", 48 * 3600)], &[]), none);
         assert_eq!(found(&[wait("t3", 48 * 3600 + 1)], &[]), ["t3!"]);
         assert_eq!(found(&[wait("t2", 15)], &[]), ["t2!"]);
