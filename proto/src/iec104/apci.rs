@@ -161,7 +161,9 @@ mod tests {
             (&[0x68, 4, 3, 0, 0, 0], Check::UFunction),
             (&[0x68, 4, 0x47, 0, 0, 0], Check::UFunction),
             (&[0x68, 4, 7, 1, 0, 0], Check::UFunction),
+            (&[0x68, 4, 7, 0, 2, 0], Check::UFunction),
             (&[0x68, 4, 1, 0, 1, 0], Check::SReserved),
+            (&[0x68, 4, 1, 1, 0, 0], Check::SReserved),
             (&[0x68, 4, 5, 0, 0, 0], Check::SReserved),
             (&[0x68, 4, 0, 0, 0, 0], Check::ControlForm),
             (&[0x68, 14, 7, 0, 0, 0], Check::ControlForm),
@@ -170,5 +172,17 @@ mod tests {
         for (bytes, check) in broken {
             assert_eq!(first(bytes), Framed::Broken(*check), "{bytes:02x?}");
         }
+    }
+
+    #[test]
+    fn what_no_apdu_carries_is_not_written() {
+        let (longest, mut out) = ([0; 249], Out::new(1024));
+        for too_long in [&[0; 250][..], &[0; 251], &[0; 252], &[0; 300]] {
+            assert_eq!(write_i(0, 0, too_long, &mut out), Err(Full), "{}", too_long.len());
+        }
+        assert_eq!(write_i(0, 0, &longest, &mut Out::new(254)), Err(Full), "its head is not written alone");
+        assert!(out.is_empty());
+        write_i(0, 0, &longest, &mut out).expect("room");
+        assert_eq!((out.len(), &out.as_slice()[..2]), (255, &[0x68, 253][..]));
     }
 }

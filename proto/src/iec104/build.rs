@@ -219,6 +219,7 @@ mod tests {
             ("report M_EI_NA_1", "460104000300 000000 00"),
             ("report C_DC_NA_1 ioa 7", "2e0107000300 070000 01"),
             ("report P_ME_NC_1 ioa 7", "700107000300 070000 00000000 01"),
+            ("report F_DR_TA_1 ioa 7", "7e810d000300 070000 00000000000000000000000000"),
             ("report interrogation", "640107000300 000000 14"),
         ] {
             let stored = build(&deed(text), 3).unwrap_or_else(|fault| panic!("{text}: {fault}"));

@@ -75,6 +75,10 @@ mod tests {
         assert_eq!(faults(&[0x60, 0xEA, 60, 24, 0, 13, 100]).len(), 6);
         assert_eq!(faults(&[0, 0, 0x40]), [Check::TimeReserved]);
         assert_eq!(faults(&[0xFF, 0xFF, 59]), [Check::TimeMilliseconds]);
+        for reserved in [[0, 0, 0, 0x20, 1, 1, 24], [0, 0, 0, 0, 1, 0x11, 24], [0, 0, 0, 0, 1, 1, 0x80 | 24]] {
+            assert_eq!(faults(&reserved), [Check::TimeReserved], "{reserved:02x?}");
+        }
+        assert_eq!(faults(&[0, 0]), [], "no time");
     }
 
     #[test]

@@ -241,12 +241,28 @@ fn what_stands_in_a_header_is_told() {
 }
 
 #[test]
+fn a_file_has_no_point_that_zero_could_not_name() {
+    for (bytes, anomaly) in [("7a010d000100 000000 0100 00 00", None), ("2d0106000100 000000 01", Some("ioa_zero"))] {
+        let bytes = hex(bytes);
+        let found = match Asdu::read(&bytes, CONTROL) {
+            Ok(asdu) => asdu.anomaly(),
+            Err(AsduFault::Severed { check, .. } | AsduFault::Illegal { check, .. }) => Some(check),
+        };
+        assert_eq!(found.map(Check::id), anomaly);
+    }
+}
+
+#[test]
 fn a_refusal_is_the_same_asdu_under_another_cause() {
     let asked = hex("3a0186 07 0100 e90300 81 0000000001011 8");
     let image = mirror(&asked, cause::confirms(cause::ACTIVATION), true).expect("a header");
     assert_eq!(image.as_slice(), hex("3a01c7 07 0100 e90300 81 00000000010118"));
     assert!(Asdu::read(image.as_slice(), MONITOR).is_ok_and(|asdu| asdu.is_negative() && asdu.anomaly().is_none()));
+    let image = mirror(&asked, cause::ACTIVATION_CON, false).expect("a header");
+    assert_eq!(image.as_slice(), hex("3a0187 07 0100 e90300 81 00000000010118"), "a confirmation");
     assert_eq!(mirror(&asked[..5], 7, true), None);
+    assert_eq!(mirror(&[45; 249], 7, true).map(|image| image.as_slice().len()), Some(249));
+    assert_eq!(mirror(&[45; 250], 7, true), None, "longer than an ASDU");
     assert_eq!(cause::confirms(cause::DEACTIVATION), cause::DEACTIVATION_CON);
 }
 

@@ -335,4 +335,30 @@ mod tests {
         assert!(!Content::of(Kind::Float, &[0, 0, 0, 0, 0x40]).is_good());
         assert!(!Content::of(Kind::NormalisedBare, &[0, 0]).is_good());
     }
+
+    fn faults(id: u8, direction: Direction, object: &[u8]) -> std::vec::Vec<Check> {
+        let mut all = std::vec::Vec::new();
+        check(TypeSpec::of(id).expect("a type"), direction, object, &mut |check| all.push(check));
+        all
+    }
+
+    #[test]
+    fn an_elapsed_time_that_is_called_invalid_is_not_looked_at() {
+        let time = [0, 0, 0];
+        for (quality, elapsed, found) in [
+            (0x08, [0xFF, 0xFF], &[][..]),
+            (0x00, [0x5F, 0xEA], &[]),
+            (0x00, [0x60, 0xEA], &[Check::ElapsedRange]),
+            (0x0F, [0x60, 0xEA], &[Check::ProtectionReserved]),
+        ] {
+            let object = [&[1, quality][..], &elapsed, &time].concat();
+            assert_eq!(faults(18, Direction::Monitor, &object), found, "{object:02x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_object_has_no_faults_of_its_own() {
+        assert_eq!(faults(36, Direction::Monitor, &[0, 0, 0xC0, 0x7F]), []);
+        assert_eq!(faults(13, Direction::Monitor, &[0, 0, 0xC0, 0x7F, 0]), [Check::MeasuredFinite]);
+    }
 }

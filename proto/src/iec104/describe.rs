@@ -106,6 +106,14 @@ mod tests {
                 ][..],
             ),
             (
+                "2e0106 00 0100 e90300 01",
+                control,
+                &[
+                    "type_id 46, cause 6, negative false, test false, originator 0, ca 1, ioa 1001, value 1, qualifier 0, \
+                   select false",
+                ],
+            ),
+            (
                 "098214000200 010000 0040 00 0080 91",
                 monitor,
                 &[

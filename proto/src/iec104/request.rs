@@ -154,3 +154,44 @@ fn held(value: Value) -> Option<Scalar> {
         Value::Real(real) => Some(Scalar::Real(Real::new(real))).filter(|_| real.is_finite()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::iec104::conformance::hex;
+
+    fn seen(bytes: &str, direction: Direction) -> Vec<(u32, Option<Scalar>)> {
+        let (bytes, mut all) = (hex(bytes), Vec::new());
+        let asdu = Asdu::read(&bytes, direction).expect("an ASDU");
+        Request::new(asdu).seen(&mut |seen| all.push((seen.address, seen.value)));
+        all
+    }
+
+    #[test]
+    fn only_what_a_station_tells_in_earnest_is_known() {
+        let monitor = Direction::Monitor;
+        let whole = |whole| Some(Scalar::Whole(whole));
+        assert_eq!(seen("018203000100 070000 0100", monitor), [(7, whole(1)), (8, whole(0))]);
+        assert_eq!(seen("030203000100 070000 01 090000 03", monitor), [(7, whole(0)), (9, None)]);
+        assert_eq!(seen("010183000100 070000 01", monitor), [], "a test");
+        assert_eq!(seen("2d0106000100 070000 01", Direction::Control), [], "a command is not what is");
+    }
+
+    #[test]
+    fn a_stored_request_comes_back_as_it_was() {
+        for (bytes, direction, selected) in [
+            ("2d0106000100 070000 01", Direction::Control, true),
+            ("2d0106000100 070000 01", Direction::Control, false),
+            ("2d0107000100 070000 01", Direction::Monitor, false),
+        ] {
+            let bytes = hex(bytes);
+            let asdu = Asdu::read(&bytes, direction).expect("an ASDU");
+            let stored = Request { asdu, selected }.store();
+            let restored = Request::restore(&stored).expect("it was stored");
+            assert_eq!((restored.asdu, restored.selected), (asdu, selected));
+        }
+        assert!(Request::restore(&[]).is_none() && Request::restore(&[0, 45]).is_none());
+    }
+}

@@ -192,6 +192,22 @@ fn a_stop_acknowledges_what_came_before_it() {
 }
 
 #[test]
+fn a_stop_waits_for_what_still_waits_for_the_window() {
+    let (mut peer, mut out) = (started(&options(4, &[("k", Setting::Int(1)), ("w", Setting::Int(1))])), Out::new(256));
+    for id in 1..=2 {
+        report(&mut peer, id, Place::Report, POINT, &mut out).expect("room");
+    }
+    assert!(next(&mut peer, &hex(STOP), &mut out).signal().is_some());
+    peer.signal(says(word::STOPPED), at(1), &mut out).expect("room");
+    assert!(next(&mut peer, &s(1), &mut out).signal().is_some());
+    let point = hex(POINT);
+    assert_eq!(frames(&out), [Frame::I(0, 0, &point), Frame::I(1, 0, &point)]);
+    out.clear();
+    assert!(next(&mut peer, &s(2), &mut out).signal().is_some());
+    assert_eq!(frames(&out), [Frame::U(Function::StopCon)]);
+}
+
+#[test]
 fn a_test_is_answered_in_every_state_and_ours_wants_an_answer() {
     let mut out = Out::new(256);
     let test = hex("680443000000");
