@@ -3,6 +3,10 @@
 
 With certificates it speaks TLS itself. It does everything that the policy allows and one thing of each kind that it
 refuses; the association must stay up all the time.
+
+What was done is judged by the frames received: on a busy machine c104 misses its own wake-up now and then, and says that
+a command failed whose confirmation it holds, or stays muted without having sent STARTDT. Frames reach `raw` a little
+after the values that they carry.
 """
 import sys
 import time
@@ -15,7 +19,7 @@ if len(sys.argv) > 2:
     tls.set_ca_certificate(cert=sys.argv[2])
     tls.set_certificate(cert=sys.argv[3], key=sys.argv[4])
 
-client = c104.Client(tick_rate_ms=50, command_timeout_ms=10000, transport_security=tls)
+client = c104.Client(tick_rate_ms=50, command_timeout_ms=2000, transport_security=tls)
 connection = client.add_connection(ip="127.0.0.1", port=int(sys.argv[1]), init=c104.Init.NONE)
 station = connection.add_station(common_address=47)
 raw = []
@@ -46,51 +50,75 @@ def until(what, holds):
         time.sleep(0.02)
 
 
-def sent(point, value):
-    point.value = value
-    done = point.transmit(cause=c104.Cot.ACTIVATION)
+def confirmations(negative):
+    """The confirmations of that kind so far: (type, information object address). Monitored types are no confirmations."""
+    asdus = [one[6:] for one in raw if len(one) > 14 and one[2] & 1 == 0]
+    told = [one for one in asdus if one[0] >= 45 and one[2] & 0x3F == 7 and bool(one[2] & 0x40) == negative]
+    return [(one[0], int.from_bytes(one[6:9], "little")) for one in told]
+
+
+def answered(what, kind, address, act, negative=False):
+    before = len(confirmations(negative))
+    act()
+    until(f"{what} is not confirmed, negatively: {negative}", lambda: len(confirmations(negative)) > before)
+    told = confirmations(negative)[before]
+    assert told == (kind, address), (what, told)
     assert connection.is_connected, "the association stays up"
-    return done
-
-
-def negatives():
-    """Negative ASDUs so far: (type, cause, information object address)."""
-    asdus = [one[6:] for one in raw if len(one) > 12 and one[2] & 1 == 0]
-    return [(one[0], one[2] & 0x3F, int.from_bytes(one[6:9], "little")) for one in asdus if one[2] & 0x40]
 
 
 def refused(what, kind, address, act):
-    before = len(negatives())
-    assert not act(), f"{what} was done"
-    until(f"{what} is not confirmed negatively", lambda: len(negatives()) > before)
-    told = negatives()[before]
-    assert told[0] == kind and told[2] == address, (what, told)
-    assert connection.is_connected, "the association stays up"
+    done = confirmations(False).count((kind, address))
+    answered(what, kind, address, act, negative=True)
+    assert confirmations(False).count((kind, address)) == done, f"{what} was done"
+
+
+def executed_or_given_up(seconds=3):
+    """c104 sends no execute when it has missed the wake-up of its select: the caller then starts again."""
+    end = time.time() + seconds
+    while event.value == was and time.time() < end:
+        time.sleep(0.02)
+    return event.value != was
+
+
+def interrogated(what):
+    answered(what, 100, 0, lambda: connection.interrogation(common_address=47))
+
+
+def sent(point, value):
+    point.value = value
+    point.transmit(cause=c104.Cot.ACTIVATION)
+
+
+def started():
+    if connection.is_connected and connection.is_muted:
+        connection.unmute()
+    return raw and connection.state == c104.ConnectionState.OPEN
 
 
 client.start()
-until("not connected", lambda: connection.is_connected)
-assert connection.interrogation(common_address=47), "interrogation"
+until("STARTDT is not confirmed", started)
+interrogated("interrogation")
 until("no interrogated value", lambda: measured.value == 12.5)
-assert connection.counter_interrogation(common_address=47), "counters"
+answered("counters", 101, 0, lambda: connection.counter_interrogation(common_address=47))
 until("no counter", lambda: int(counter.value) == 7)
-assert connection.clock_sync(common_address=47), "clock"
-assert measured.read(), "read"
-events = 0
-for what, point, value in [
-    ("single", single, True),
-    ("double", double, c104.Double.ON),
-    ("step", step, c104.Step.HIGHER),
-    ("set-point", setpoint, 3.25),
-    ("select before operate", selected, True),
+answered("clock", 103, 0, lambda: connection.clock_sync(common_address=47))
+answered("read", 102, 11, measured.read)
+for what, kind, point, value in [
+    ("single", 45, single, True),
+    ("double", 46, double, c104.Double.ON),
+    ("step", 47, step, c104.Step.HIGHER),
+    ("set-point", 50, setpoint, 3.25),
+    ("select before operate", 45, selected, True),
 ]:
     was = event.value
-    assert sent(point, value), what
+    answered(what, kind, point.io_address, lambda: sent(point, value))
+    if point is selected and not executed_or_given_up():
+        sent(point, value)
     until(f"no event after {what}", lambda: event.value != was)
 refused("the other state", 45, 12, lambda: sent(single, False))
 refused("a set-point out of range", 50, 14, lambda: sent(setpoint, 51.0))
 refused("an execute without its select", 45, 23, lambda: sent(bare, True))
-assert sent(single, True), "allowed after refusals"
-assert connection.interrogation(common_address=47), "interrogation after refusals"
+answered("allowed after refusals", 45, 12, lambda: sent(single, True))
+interrogated("interrogation after refusals")
 client.stop()
 print("OK", len(raw))
