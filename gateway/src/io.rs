@@ -130,11 +130,12 @@ impl PeerIo {
         }
     }
 
-    /// Writes until `out` is empty (ready) or the socket takes no more (pending). What left is consumed.
+    /// Writes until `out` is empty (ready) or the socket takes no more (pending). What left is consumed. The scratch is
+    /// where records are made: what it held is gone.
     ///
     /// # Errors
     /// When the connection is gone.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>, out: &mut Out) -> Poll<io::Result<()>> {
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch, out: &mut Out) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => {
                 while !out.is_empty() {
@@ -146,7 +147,7 @@ impl PeerIo {
                 }
                 Poll::Ready(Ok(()))
             }
-            Self::Tls(tls) => tls.poll_flush(cx, out),
+            Self::Tls(tls) => tls.poll_flush(cx, &mut scratch.wire, out),
         }
     }
 

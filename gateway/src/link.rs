@@ -130,11 +130,12 @@ impl Link {
     /// Whether the connection still stands. What has left makes room for the next message, at most as many as may be
     /// outstanding.
     fn flush(&self, io: &mut PeerIo, cx: &mut Context<'_>, now: Now) -> bool {
+        let mut scratch = self.cell.scratch().borrow_mut();
         self.cell.drive(|engine| {
             loop {
                 let Some(out) = engine.to_device(self.key) else { return false };
                 let before = out.len();
-                if let Poll::Ready(Err(_)) = io.poll_flush(cx, out) {
+                if let Poll::Ready(Err(_)) = io.poll_flush(cx, &mut scratch, out) {
                     return false;
                 }
                 let left = before.saturating_sub(out.len());

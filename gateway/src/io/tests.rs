@@ -55,7 +55,8 @@ async fn fill(io: &mut PeerIo, scratch: &mut Scratch) -> Fill {
 }
 
 async fn flush(io: &mut PeerIo, out: &mut Out) {
-    poll_fn(|cx| io.poll_flush(cx, out)).await.expect("flushed");
+    let mut scratch = Scratch::new();
+    poll_fn(|cx| io.poll_flush(cx, &mut scratch, out)).await.expect("flushed");
 }
 
 #[test]

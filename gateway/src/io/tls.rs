@@ -84,7 +84,12 @@ impl TlsIo {
         Ok(filled)
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, out: &mut Out) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        _records: &mut [u8],
+        out: &mut Out,
+    ) -> Poll<io::Result<()>> {
         loop {
             // Records first: rustls then never holds more than one `Out` of ours, and a slow peer is felt by the engine.
             ready!(self.poll_records(cx))?;

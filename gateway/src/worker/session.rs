@@ -61,17 +61,18 @@ impl Session {
 
     fn flush(&mut self, cx: &mut Context<'_>, now: Now) {
         let (key, io) = (self.opened.key, &mut self.io);
+        let mut scratch = self.cell.scratch().borrow_mut();
         self.cell.drive(|engine| {
             let Some(out) = engine.to_peer(key) else { return };
             let before = out.len();
             if before == 0 {
                 // TLS may still hold records of the last flush.
-                if let Poll::Ready(Err(_)) = io.poll_flush(cx, out) {
+                if let Poll::Ready(Err(_)) = io.poll_flush(cx, &mut scratch, out) {
                     engine.peer_eof(key, true, now);
                 }
                 return;
             }
-            let result = io.poll_flush(cx, out);
+            let result = io.poll_flush(cx, &mut scratch, out);
             let left = before.saturating_sub(out.len());
             engine.peer_flushed(key, left, now);
             if let Poll::Ready(Err(_)) = result {
@@ -141,10 +142,11 @@ impl Session {
         let now = self.cell.now();
         let (key, io) = (self.opened.key, &mut self.io);
         let flushed = if self.cell.is_current(self.opened.generation) {
+            let mut scratch = self.cell.scratch().borrow_mut();
             self.cell.drive(|engine| {
                 let Some(out) = engine.to_peer(key) else { return Poll::Ready(Ok(())) };
                 let before = out.len();
-                let result = io.poll_flush(cx, out);
+                let result = io.poll_flush(cx, &mut scratch, out);
                 let left = before.saturating_sub(out.len());
                 engine.peer_flushed(key, left, now);
                 result
