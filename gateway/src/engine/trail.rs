@@ -69,10 +69,10 @@ impl Core {
         denied: &Denied,
         what: (Stored, Option<Box<[u8]>>),
     ) -> Seq {
-        slot.write(self.denied_record(Event::WouldDeny, key, denied, Some(what.0), what.1))
+        slot.write_awaited(self.denied_record(Event::WouldDeny, key, denied, Some(what.0), what.1))
     }
 
-    /// An allowed write leaves for the device.
+    /// An allowed write leaves for the device; with `durable`, once this is on disk.
     pub(super) fn trail_allowed(
         &self,
         key: SessionKey,
@@ -83,7 +83,7 @@ impl Core {
         let mut record = self.record(Event::Allowed, key);
         record.rule = self.rule_names(rule);
         (record.message, record.frame) = (Some(what.0), what.1);
-        slot.write(record)
+        if self.place.site.audit.durable_writes { slot.write_awaited(record) } else { slot.write(record) }
     }
 
     pub(super) fn trail_own_read(&self, own: &OwnRead, note: String) {

@@ -7,9 +7,12 @@
 //! ```
 //! A record that was written is never dropped: its number is final, and the thread holds on to it until the disk takes
 //! it or the process ends.
+//!
+//! Records that nobody waits for share a write: the thread looks every [`GATHER`] while records come, and whoever writes
+//! one does not wake it. It is woken by the first record after a pause, by one that somebody waits for
+//! ([`Slot::write_awaited`]), by a queue that is half full, and by the stop.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -24,6 +27,10 @@ use super::{record::Record, site::AuditMetrics};
 /// How many records may wait. A record with its message and frame is about 1 KiB, so this is 8 MiB; at the 60 000
 /// messages a second of one core it bridges a disk that stalls for 130 ms, at a PLC's 1 000 a second one of 8 s.
 pub const QUEUE: usize = 8192;
+
+/// How long a record that nobody waits for may wait for others to share its write and its fdatasync with. A power cut or a
+/// `kill -9` loses what came within this time and the disk's own; a stop loses nothing.
+pub const GATHER: Duration = Duration::from_millis(20);
 
 /// The number of a record: `seq` in the audit file. The first is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,7 +153,13 @@ impl Slot {
     /// Queues the record, stamped with the time now. Its number is final.
     pub fn write(mut self, record: Record) -> Seq {
         self.used = true;
-        self.shared.push(record)
+        self.shared.push(record, Kind { slotted: true, awaited: false })
+    }
+
+    /// The same for a record that somebody waits for to be on disk: it goes there at once, and takes along what is queued.
+    pub fn write_awaited(mut self, record: Record) -> Seq {
+        self.used = true;
+        self.shared.push(record, Kind { slotted: true, awaited: true })
     }
 }
 
@@ -185,21 +198,35 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct Queue {
     next: Seq,
-    waiting: VecDeque<Queued>,
+    waiting: Vec<Queued>,
+    /// Whether somebody waits for one of them.
+    awaited: bool,
+    /// At how many of them the thread is to be woken; `None` while it does not sleep, or was woken already.
+    wake_at: Option<usize>,
+    /// The last one that is on disk.
+    settled: Seq,
     /// When the thread must have ended, once it is to end.
     closing: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Kind {
+    slotted: bool,
+    awaited: bool,
 }
 
 impl Shared {
     /// A queue whose first record has the number `next`.
     pub(super) fn new(capacity: usize, next: Seq, metrics: AuditMetrics) -> Arc<Self> {
+        let settled = Seq(next.0.saturating_sub(1));
+        let queue = Queue { next, waiting: Vec::new(), awaited: false, wake_at: None, settled, closing: None };
         Arc::new(Self {
             capacity,
             free: AtomicUsize::new(capacity),
             lost: AtomicU64::new(0),
-            queue: Mutex::new(Queue { next, waiting: VecDeque::new(), closing: None }),
+            queue: Mutex::new(queue),
             filled: Condvar::new(),
-            durable: watch::Sender::new(Seq(next.0.saturating_sub(1))),
+            durable: watch::Sender::new(settled),
             health: watch::Sender::new(JournalHealth::Good),
             metrics,
         })
@@ -207,18 +234,34 @@ impl Shared {
 
     /// Queues a record of the journal's own. The caller keeps these few: one for each thing that befell the trail.
     pub(super) fn push_own(&self, record: Record) -> Seq {
-        self.push_as(record, false)
+        self.push(record, Kind { slotted: false, awaited: false })
     }
 
-    /// Takes the oldest records, at most `most`; waits up to `patience` for the first. The flag says whether the
-    /// journal is closing.
-    pub(super) fn take(&self, most: usize, patience: Duration) -> (Vec<Queued>, bool) {
-        let queue = self.queue();
-        let idle = |queue: &mut Queue| queue.waiting.is_empty() && queue.closing.is_none();
-        let (mut queue, _) =
-            self.filled.wait_timeout_while(queue, patience, idle).unwrap_or_else(PoisonError::into_inner);
-        let count = most.min(queue.waiting.len());
-        (queue.waiting.drain(..count).collect(), queue.closing.is_some())
+    /// Puts all records that wait into the empty `batch`, the oldest first; waits up to `patience` for the first. Says
+    /// whether the journal is closing.
+    pub(super) fn take(&self, batch: &mut Vec<Queued>, patience: Duration) -> bool {
+        let half = self.capacity / 2;
+        // Where records came just now, more will come: nobody needs to tell.
+        let mut queue = self.sleep(self.queue(), half, GATHER);
+        if queue.waiting.is_empty() && queue.closing.is_none() {
+            queue = self.sleep(queue, 1, patience);
+            if !queue.waiting.is_empty() {
+                queue = self.sleep(queue, half, GATHER);
+            }
+        }
+        std::mem::swap(batch, &mut queue.waiting);
+        queue.awaited = false;
+        queue.closing.is_some()
+    }
+
+    /// Sleeps until so many records wait, or one that is waited for, or the stop; at most `time`.
+    fn sleep<'q>(&self, mut queue: MutexGuard<'q, Queue>, records: usize, time: Duration) -> MutexGuard<'q, Queue> {
+        queue.wake_at = Some(records);
+        let asleep = |queue: &mut Queue| queue.waiting.len() < records && !queue.awaited && queue.closing.is_none();
+        let slept = self.filled.wait_timeout_while(queue, time, asleep);
+        let (mut queue, _) = slept.unwrap_or_else(PoisonError::into_inner);
+        queue.wake_at = None;
+        queue
     }
 
     /// How many records wait in the queue.
@@ -231,13 +274,15 @@ impl Shared {
         let Some(last) = batch.last() else { return };
         self.release(batch.iter().filter(|one| one.slotted).count());
         self.durable.send_replace(last.seq);
-        self.tell_backlog(&self.queue());
+        let mut queue = self.queue();
+        queue.settled = last.seq;
+        self.tell_backlog(&queue);
     }
 
     /// The gauge counts every record that is not on disk, those in the thread's hands included: it must also move while
     /// the disk hangs in a call.
     fn tell_backlog(&self, queue: &Queue) {
-        let left = queue.next.0.saturating_sub(1).saturating_sub(self.durable.borrow().0);
+        let left = queue.next.0.saturating_sub(1).saturating_sub(queue.settled.0);
         self.metrics.backlog.set(i64::try_from(left).unwrap_or(i64::MAX));
     }
 
@@ -289,19 +334,20 @@ impl Shared {
         });
     }
 
-    fn push(&self, record: Record) -> Seq {
-        self.push_as(record, true)
-    }
-
-    fn push_as(&self, record: Record, slotted: bool) -> Seq {
+    fn push(&self, record: Record, kind: Kind) -> Seq {
         let mut queue = self.queue();
         let seq = queue.next;
         queue.next = Seq(seq.0.saturating_add(1));
         // Under the lock, so that times never run against numbers unless the clock itself does.
-        queue.waiting.push_back(Queued { seq, at: SystemTime::now(), record, slotted });
+        queue.waiting.push(Queued { seq, at: SystemTime::now(), record, slotted: kind.slotted });
+        queue.awaited |= kind.awaited;
+        let waiting = queue.waiting.len();
+        let wake = queue.wake_at.take_if(|wake_at| kind.awaited || waiting >= *wake_at).is_some();
         self.tell_backlog(&queue);
         drop(queue);
-        self.filled.notify_one();
+        if wake {
+            self.filled.notify_one();
+        }
         seq
     }
 
@@ -323,7 +369,7 @@ pub struct MemoryJournal {
 impl MemoryJournal {
     /// Takes what was written since the last call; frees its slots.
     pub fn drain(&mut self) -> Vec<(Seq, Record)> {
-        let (batch, _) = self.shared.take(usize::MAX, Duration::ZERO);
+        let batch = std::mem::take(&mut self.shared.queue().waiting);
         self.shared.release(batch.iter().filter(|one| one.slotted).count());
         batch.into_iter().map(|one| (one.seq, one.record)).collect()
     }
@@ -370,9 +416,10 @@ mod tests {
             journal.reserve().expect("room").write(denied());
             assert_eq!(shared.metrics.backlog.get(), left);
         }
-        let (batch, _) = shared.take(2, Duration::ZERO);
+        let mut batch = Vec::new();
+        shared.take(&mut batch, Duration::ZERO);
         assert_eq!(shared.metrics.backlog.get(), 3, "in the thread's hands is not on disk");
-        shared.settled(&batch);
+        shared.settled(&batch[..2]);
         assert_eq!(shared.metrics.backlog.get(), 1);
     }
 
@@ -407,6 +454,64 @@ mod tests {
             done.send(()).expect("somebody waits");
         });
         ended.recv_timeout(Duration::from_secs(60)).expect("it does not wait for itself");
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn write(shared: &Arc<Shared>, awaited: bool) {
+        let slot = Journal::of(Arc::clone(shared)).reserve().expect("room");
+        let _seq = if awaited { slot.write_awaited(denied()) } else { slot.write(denied()) };
+    }
+
+    #[test]
+    fn whoever_writes_wakes_the_thread_once_and_only_where_it_must_not_sleep_on() {
+        let shared = Shared::new(64, Seq(1), AuditMetrics::detached());
+        let wake_at = |records| shared.queue().wake_at = records;
+        let told = || shared.queue().wake_at.is_none();
+        wake_at(Some(1));
+        write(&shared, false);
+        assert!(told(), "the first after a pause");
+        wake_at(Some(4));
+        write(&shared, false);
+        write(&shared, false);
+        assert!(!told(), "it looks by itself");
+        write(&shared, false);
+        assert!(told(), "the queue is half full");
+        wake_at(Some(64));
+        write(&shared, true);
+        assert!(told(), "somebody waits");
+    }
+
+    #[test]
+    fn records_that_nobody_waits_for_gather() {
+        let shared = Shared::new(64, Seq(1), AuditMetrics::detached());
+        let thread = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let mut batch = Vec::new();
+                shared.take(&mut batch, LONG);
+                batch.len()
+            }
+        });
+        while shared.queue().wake_at != Some(1) {
+            std::thread::yield_now();
+        }
+        let start = Instant::now();
+        write(&shared, false);
+        assert!(thread.join().expect("no panic") > 0);
+        assert!(start.elapsed() >= GATHER);
+    }
+
+    #[test]
+    fn a_record_that_is_waited_for_takes_what_is_queued_along_at_once() {
+        let shared = Shared::new(64, Seq(1), AuditMetrics::detached());
+        write(&shared, false);
+        write(&shared, true);
+        write(&shared, false);
+        let mut batch = Vec::new();
+        assert!(!shared.take(&mut batch, LONG));
+        assert_eq!(batch.len(), 3);
+        assert!(!shared.queue().awaited, "the next batch may gather again");
     }
 
     #[test]

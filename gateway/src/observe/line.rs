@@ -272,8 +272,9 @@ mod tests {
     fn written(record: Record) -> (String, serde_json::Value) {
         let shared = Shared::new(1, Seq(7), AuditMetrics::detached());
         shared.push_own(record);
-        let queued = shared.take(1, std::time::Duration::ZERO).0.remove(0);
-        let text = String::from_utf8(format(&queued, &NO_LINE).bytes).expect("UTF-8");
+        let mut queued = Vec::new();
+        shared.take(&mut queued, std::time::Duration::ZERO);
+        let text = String::from_utf8(format(&queued[0], &NO_LINE).bytes).expect("UTF-8");
         let value = serde_json::from_str(&text).expect("JSON");
         (text, value)
     }

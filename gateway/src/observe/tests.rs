@@ -61,7 +61,9 @@ pub(super) fn queued(notes: &[&str], next: Seq) -> Vec<Queued> {
         record.note = Some((*note).to_owned());
         shared.push_own(record);
     }
-    shared.take(usize::MAX, Duration::ZERO).0
+    let mut queued = Vec::new();
+    shared.take(&mut queued, Duration::ZERO);
+    queued
 }
 
 /// Every line of the trail, each proven to follow the one before it.
