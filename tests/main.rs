@@ -13,6 +13,7 @@ mod faults;
 mod gate;
 mod house;
 mod incidents;
+mod levels;
 mod lifecycle;
 mod mistakes;
 mod modbus;

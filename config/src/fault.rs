@@ -73,7 +73,8 @@ impl Sources {
         Some(Place { file: source.name.clone(), source: Arc::clone(&source.text), span: at.span, label })
     }
 
-    fn finding(&self, fault: Fault) -> Finding {
+    /// The fault as it is told, with its places.
+    pub(crate) fn finding(&self, fault: Fault) -> Finding {
         let place = |(at, label): (At, String)| self.shown(at, label);
         Finding {
             severity: fault.severity(),
@@ -110,11 +111,22 @@ impl Fault {
         self
     }
 
+    /// Its code.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What and where: two of the same are one.
+    pub(crate) fn identity(&self) -> (&'static str, Option<At>) {
+        (self.code, self.places.first().map(|(at, _)| at.clone()))
+    }
+
     fn severity(&self) -> Severity {
         if self.code.starts_with('W') { Severity::Warning } else { Severity::Error }
     }
 
-    fn order(&self) -> (Severity, usize, usize) {
+    /// Errors first, then the order of the files.
+    pub(crate) fn order(&self) -> (Severity, usize, usize) {
         let (file, byte) = self.places.first().map_or((0, 0), |(at, _)| (at.file, at.span.start));
         (self.severity(), file, byte)
     }

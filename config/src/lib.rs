@@ -6,6 +6,7 @@
 //! build      the checked table -> the plan: names resolved, defaults filled in, what does not fit told
 //! plan       what the gateway runs from
 //! lint       what is served, and probably not what was meant
+//! levels     what a conduit misses of its zones' security level
 //! gaps       reads that go past what is allowed between two blocks
 //! series     how many metric series a site has
 //! fault      a fault on its way: a place in the files
@@ -17,6 +18,7 @@ mod fault;
 pub mod finding;
 mod gaps;
 pub mod keys;
+pub mod levels;
 mod lint;
 pub mod plan;
 mod read;
@@ -40,6 +42,8 @@ pub struct Loaded {
     pub site: Site,
     /// Warnings, in file order.
     pub warnings: Vec<Finding>,
+    /// What each conduit misses of its zones' security level, in the order of the plan.
+    pub levels: Vec<levels::ConduitLevel>,
 }
 
 /// Reads `path` and everything it includes, without binding, dialling or reading keys' contents beyond what the checks
@@ -112,12 +116,14 @@ fn understand(merged: &Merged, mut faults: Faults) -> Result<Loaded, Vec<Finding
     }
     let ground = build::Ground::new(merged, &mut faults);
     let built = build::site(&ground, merged, &mut faults);
+    let mut levels = Vec::new();
     if !faults.refused() {
         lint::lint(&ground, &built, &mut faults);
+        levels = levels::levels(&ground, &built, &mut faults);
     }
     let refused = faults.refused();
     let findings = faults.findings(&merged.sources);
-    if refused { Err(findings) } else { Ok(Loaded { site: built.site, warnings: findings }) }
+    if refused { Err(findings) } else { Ok(Loaded { site: built.site, warnings: findings, levels }) }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     build::{Built, Ground, can_come, within},
     fault::{At, Fault, Faults},
     finding::codes,
-    plan::{Identity, Listener, Match, Site, Transport},
+    plan::{Identity, Match, Site, Transport},
     read::tree::Table,
 };
 
@@ -56,18 +56,6 @@ fn authorities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
             let fault =
                 Fault::new(codes::NO_NAMES, at, format!("authority `{name}` may vouch for anything"), "no `names`");
             faults.add(fault.help("write names = [\"spiffe://plant/*\", \"dns:*.plant\"]".to_owned()));
-        }
-        let trusts = |listener: &&Listener| match &listener.transport {
-            Transport::Tls { authorities, .. } => {
-                authorities.iter().any(|one| site.authorities[one.index()].name == authority.name)
-            }
-            Transport::Tcp => false,
-        };
-        let target = site.listeners.iter().filter(trusts).map(|one| site.zones[one.zone.index()].sl_target).max();
-        if let (Some(level @ 2..), None) = (target, &authority.crl) {
-            let message = format!("authority `{name}` has no `crl`, and a zone of SL-T {level} trusts it");
-            let fault = Fault::new(codes::NO_CRL, at, message, "a lost key could not be taken back");
-            faults.add(fault.help("write crl = \"...\"; `sluicegate pki init` makes an empty one".to_owned()));
         }
     }
 }

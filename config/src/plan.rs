@@ -81,6 +81,14 @@ pub struct Site {
     pub tests: Vec<PolicyTest>,
 }
 
+impl Site {
+    /// The security level that a conduit owes: the higher target of its two zones.
+    pub fn target(&self, conduit: &Conduit) -> u8 {
+        let target = |zone: ZoneId| self.zones.get(zone.index()).map_or(0, |one| one.sl_target);
+        target(conduit.from).max(target(conduit.to))
+    }
+}
+
 /// A zone.
 #[derive(Debug)]
 #[non_exhaustive]

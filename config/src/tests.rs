@@ -6,6 +6,7 @@ use super::*;
 
 mod broken;
 mod language;
+mod levels;
 mod mistakes;
 mod mutated;
 mod several;

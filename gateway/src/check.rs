@@ -4,6 +4,7 @@
 //! load      all faults of all files at once (the config crate)
 //! keys      certificates, keys and revocation lists, read as `run` reads them
 //! tests     [[tests]], judged like on the wire (check/policy.rs)
+//! levels    what each conduit misses of its zones' security level (the config crate)
 //! gaps      addresses between readable blocks that a merging client would cross (the config crate)
 //! enforced  what monitor mode still enforces
 //! series    how many lines a scrape will have
@@ -14,6 +15,7 @@ use std::{path::Path, sync::Arc};
 use sluicegate_config::{
     ReadGap,
     finding::{Finding, Severity},
+    levels::ConduitLevel,
     plan::{Conduit, Site, Transport},
     read_gaps,
 };
@@ -33,7 +35,7 @@ pub use self::policy::{TestResult, policy_tests};
 /// All that `check` found.
 #[derive(Debug)]
 pub struct Report {
-    /// Errors, warnings and SL-T gaps, in file order.
+    /// Errors and warnings, in file order.
     pub findings: Vec<Finding>,
     /// Present when it loaded.
     pub site: Option<SiteReport>,
@@ -89,6 +91,8 @@ pub struct ConduitReport {
     pub still_enforced: Vec<String>,
     /// Addresses that a merging client would stumble over.
     pub read_gaps: Vec<Gap>,
+    /// What it misses of its zones' security level.
+    pub level: ConduitLevel,
 }
 
 impl Report {
@@ -96,7 +100,8 @@ impl Report {
     pub fn good(&self, strict: bool) -> bool {
         let bad = |one: &Finding| strict || one.severity == Severity::Error;
         let Some(site) = &self.site else { return false };
-        let gaps = strict && site.conduits.iter().any(|one| !one.read_gaps.is_empty());
+        let gap = |one: &ConduitReport| !one.read_gaps.is_empty() || !one.level.gaps.is_empty();
+        let gaps = strict && site.conduits.iter().any(gap);
         let keys = site.keys.iter().any(|one| strict || !one.elsewhere);
         let series = site.series > usize::try_from(site.max_series).unwrap_or(usize::MAX);
         !series && !gaps && !keys && site.tests.iter().all(TestResult::passed) && !self.findings.iter().any(bad)
@@ -106,17 +111,18 @@ impl Report {
 /// Loads `path` without binding and looks at everything.
 pub fn check(path: &Path) -> Report {
     match sluicegate_config::load(path) {
-        Ok(loaded) => Report { findings: loaded.warnings, site: Some(look(&Arc::new(loaded.site))) },
+        Ok(loaded) => Report { findings: loaded.warnings, site: Some(look(&Arc::new(loaded.site), loaded.levels)) },
         Err(findings) => Report { findings, site: None },
     }
 }
 
-/// Looks at a configuration that loaded.
-pub fn look(site: &Arc<Site>) -> SiteReport {
+/// Looks at a configuration that loaded, with what its conduits miss of their levels.
+pub fn look(site: &Arc<Site>, levels: Vec<ConduitLevel>) -> SiteReport {
+    let conduits = site.conduits.iter().zip(levels);
     SiteReport {
         name: site.name.clone(),
         hash: site.hash.clone(),
-        conduits: site.conduits.iter().map(|one| conduit_report(site, one)).collect(),
+        conduits: conduits.map(|(one, level)| conduit_report(site, one, level)).collect(),
         keys: key_faults(site),
         tests: policy_tests(site),
         series: series::count(&SiteLabels::of(site)),
@@ -134,13 +140,14 @@ fn key_faults(site: &Arc<Site>) -> Vec<KeyFault> {
     faults.iter().map(shown).collect()
 }
 
-fn conduit_report(site: &Site, conduit: &Conduit) -> ConduitReport {
+fn conduit_report(site: &Site, conduit: &Conduit, level: ConduitLevel) -> ConduitReport {
     ConduitReport {
         name: conduit.name.clone(),
         mode: conduit.mode,
         rules: conduit.plan.rules.iter().map(RuleShown::from).collect(),
         still_enforced: still_enforced(site, conduit),
         read_gaps: gaps(site, conduit),
+        level,
     }
 }
 

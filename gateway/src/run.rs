@@ -78,6 +78,10 @@ pub fn run(loaded: Loaded) -> Result<(), RunError> {
         let place = one.places.first().map(|at| format!("{}:{}", at.file.display(), at.line_column().0));
         tracing::warn!(code = one.code, place, "{}", one.message);
     }
+    let missed: usize = loaded.levels.iter().map(|one| one.gaps.len()).sum();
+    if missed > 0 {
+        tracing::warn!(missed, "conduits miss something of their zones' SL-T; `sluicegate check` says what");
+    }
     let Opened { journal, thread, last_record } = writer::open(&AuditOptions::of(&site), &metrics)?;
     let clock = Clock::system(floor(build_date(), last_record.map(unix_seconds), None));
     let trust = Arc::new(Trust::load(&site, clock).map_err(RunError::Trust)?);

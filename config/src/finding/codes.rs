@@ -73,4 +73,18 @@ codes! {
     SOURCE_OUTSIDE = "W013", "an identity whose source is outside its zone";
     KEY_IDLE = "W014", "a key of a protocol's table that does nothing here";
     KEYS_ELSEWHERE = "W015", "a key that can be looked at only where the service runs";
+    JUMP = "W016", "a conduit joins the enterprise to the control system past level 3.5";
+    PLAIN_PEER = "W020", "peers come without a certificate, in the clear";
+    PLAIN_DEVICE = "W021", "the way to the device is in the clear";
+    MANY_PEERS = "W022", "an identity that many peers can be";
+    ANYBODY = "W023", "a rule lets anybody change something";
+    NOT_ENFORCED = "W024", "a conduit whose rules are not enforced";
+    ANY_SOURCE = "W025", "a zone whose peers may come from anywhere";
+    UNWATCHED = "W026", "nothing watches the gateway";
+    UNTESTED = "W027", "no test says what a conduit must refuse";
+    NOT_DURABLE = "W028", "a change may be done before its record is on disk";
+    UNRECORDED = "W029", "something may be done without a record that stays";
+    KEPT_OPEN = "W030", "a fault of our own leaves a conduit open";
+    UNBOUNDED = "W031", "no bucket of their own bounds messages that change something";
+    KEY_FILE = "W032", "a key lies in a file";
 }

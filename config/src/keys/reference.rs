@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::tables;
-use crate::finding::CODES;
+use crate::{
+    finding::CODES,
+    levels::{Kept, REQUIREMENTS, SOURCE},
+};
 
 /// The reference of the configuration as Markdown: every table with its keys, then what is not served, then the codes.
 pub fn reference() -> String {
@@ -35,7 +38,26 @@ pub fn reference() -> String {
     for (code, title) in CODES {
         let _ = writeln!(page, "| {code} | {title} |");
     }
+    levels(&mut page);
     page
+}
+
+/// The requirements of the security levels, with who keeps each.
+fn levels(page: &mut String) {
+    let _ = write!(
+        page,
+        "\n## Security levels\n\nWhat `check` holds each conduit to; [findings.md](findings.md) says what each code means. \
+         The table has {SOURCE}.\n\n| requirement | SL | asks that | kept |\n|---|---|---|---|\n"
+    );
+    for one in REQUIREMENTS {
+        let kept = match one.kept {
+            Kept::Always(how) => format!("always: {how}"),
+            Kept::Written(codes) => format!("unless {}", codes.join(", ")),
+            Kept::Plant(means) => format!("by other means: {means}"),
+            Kept::NoGateway => "no matter of a gateway".to_owned(),
+        };
+        let _ = writeln!(page, "| {} | {} | {} | {kept} |", one.id, one.level, one.says);
+    }
 }
 
 #[cfg(test)]

@@ -116,7 +116,10 @@ fn load_both(dir: &Path, main: &str, valve: &str) -> Vec<Finding> {
     std::fs::create_dir_all(dir.join("conduits.d")).expect("made");
     write(dir, "conduits.d/valve.toml", valve);
     match load_str(main, dir) {
-        Ok(loaded) => loaded.warnings,
+        Ok(loaded) => {
+            let gaps = loaded.levels.into_iter().flat_map(|one| one.gaps).map(|one| one.finding);
+            loaded.warnings.into_iter().chain(gaps).collect()
+        }
         Err(found) => found,
     }
 }

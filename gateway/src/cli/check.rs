@@ -9,9 +9,11 @@ use sluicegate_config::finding::Severity;
 use super::{Exit, color, complain, explain::rule_json, print, print_json};
 use crate::check::{self, ConduitReport, KeyFault, Report, SiteReport, TestResult};
 
+mod level;
+
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Warnings and gaps count as errors.
+    /// Warnings, read gaps and SL-T gaps count as errors.
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -43,6 +45,7 @@ fn to_text(report: &Report, color: bool) -> String {
         for conduit in &site.conduits {
             conduit_text(conduit, &mut text);
         }
+        level::by_other_means(site, &mut text);
         for test in &site.tests {
             test_text(test, &mut text);
         }
@@ -64,6 +67,7 @@ fn conduit_text(conduit: &ConduitReport, text: &mut String) {
             gap.gap.identity, gap.gap.object, gap.shown
         );
     }
+    level::text(&conduit.level, text);
     for what in &conduit.still_enforced {
         let _ = writeln!(text, "  {} mode still enforces {what}", conduit.mode);
     }
@@ -96,10 +100,11 @@ fn summary(report: &Report, text: &mut String) {
         Some(site) => {
             let failed = site.tests.iter().filter(|one| !one.passed()).count();
             let gaps: usize = site.conduits.iter().map(|one| one.read_gaps.len()).sum();
+            let missed: usize = site.conduits.iter().map(|one| one.level.gaps.len()).sum();
             let rules: usize = site.conduits.iter().map(|one| one.rules.len()).sum();
             let _ = write!(
                 text,
-                "; {} conduit(s), {rules} rule(s), {gaps} read gap(s), {} test(s), {failed} failed, {} of {} series; {} {}",
+                "; {} conduit(s), {rules} rule(s), {gaps} read gap(s), {missed} SL-T gap(s), {} test(s), {failed} failed, {} of {} series; {} {}",
                 site.conduits.len(),
                 site.tests.len(),
                 site.series,
@@ -151,6 +156,7 @@ fn conduit_json(conduit: &ConduitReport) -> Value {
         "rules": conduit.rules.iter().map(rule_json).collect::<Vec<_>>(),
         "still_enforced": conduit.still_enforced,
         "read_gaps": gaps.collect::<Vec<_>>(),
+        "level": level::json(&conduit.level),
     })
 }
 
