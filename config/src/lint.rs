@@ -64,6 +64,7 @@ fn authorities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
 fn identities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
     for (identity, (name, at, table)) in site.identities.iter().zip(ground.root.named("identities")) {
         let at = table.get("match").map_or(at, |entry| &entry.at);
+        vouched_for(ground, site, (name, at, identity), faults);
         let facing: Vec<_> = site.listeners.iter().filter(|one| one.zone == identity.zone).collect();
         if !facing.is_empty() && !facing.iter().any(|one| can_come(&one.transport, identity)) {
             let plain = facing.iter().all(|one| matches!(one.transport, Transport::Tcp));
@@ -78,6 +79,25 @@ fn identities(ground: &Ground<'_>, site: &Site, faults: &mut Faults) {
             }
         }
     }
+}
+
+/// A peer whose name its authority may not vouch for is refused, whatever it shows.
+fn vouched_for(ground: &Ground<'_>, site: &Site, (name, at, identity): (&str, &At, &Identity), faults: &mut Faults) {
+    let Some(id) = identity.authority else { return };
+    let Some(authority) = site.authorities.get(id.index()).filter(|one| !one.may_vouch(&identity.matches)) else {
+        return;
+    };
+    let authorities = ground.root.named("authorities");
+    let names = authorities.get(id.index()).and_then(|(_, _, table)| table.get("names"));
+    let message = format!("authority `{}` may not vouch for the name of `{name}`", authority.name);
+    let fault = Fault::new(codes::NO_AUTHORITY, at, message, "could never be recognised");
+    let fault = names.iter().fold(fault, |fault, names| fault.also(&names.at, "what it may vouch for"));
+    let named = match &identity.matches {
+        Match::Uri { text, prefix } => format!("{text}{}", if *prefix { "*" } else { "" }),
+        Match::Dns(dns) => format!("dns:{dns}"),
+        Match::Spki(_) | Match::Source(_) => return,
+    };
+    faults.add(fault.help(format!("add \"{named}\" to its `names`, or correct the name")));
 }
 
 /// `plain`: the zone's listeners see no certificates at all.

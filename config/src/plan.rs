@@ -188,6 +188,51 @@ pub enum NamePattern {
     Ip(Network),
 }
 
+impl NamePattern {
+    /// Whether it allows this URI.
+    pub fn allows_uri(&self, uri: &str) -> bool {
+        let Self::Uri(pattern) = self else { return false };
+        match pattern.strip_suffix('*') {
+            Some(start) => uri.starts_with(start),
+            None => uri == pattern,
+        }
+    }
+
+    /// Whether it allows this DNS name.
+    pub fn allows_dns(&self, dns: &str) -> bool {
+        let Self::Dns(pattern) = self else { return false };
+        let (dns, pattern) = (dns.to_ascii_lowercase(), pattern.to_ascii_lowercase());
+        match pattern.strip_prefix('*') {
+            // ".plant" with something before it: "*.plant" is one or more labels.
+            Some(end) => dns.len() > end.len() && dns.ends_with(end) && !dns.starts_with('.'),
+            None => dns == pattern,
+        }
+    }
+
+    /// Whether some certificate of which it allows a name can be recognised by `matches`.
+    fn meets(&self, matches: &Match) -> bool {
+        match (matches, self) {
+            // Any rest may follow the text: it is enough that one is allowed.
+            (Match::Uri { text, prefix: true }, Self::Uri(pattern)) => match pattern.strip_suffix('*') {
+                Some(start) => start.starts_with(text.as_str()) || text.starts_with(start),
+                None => pattern.len() > text.len() && pattern.starts_with(text.as_str()),
+            },
+            (Match::Uri { text, .. }, _) => self.allows_uri(text),
+            (Match::Dns(dns), _) => self.allows_dns(dns),
+            // A key may have any name, or none.
+            (Match::Spki(_), _) => true,
+            (Match::Source(_), _) => false,
+        }
+    }
+}
+
+impl Authority {
+    /// Whether it may vouch for somebody who is recognised by `matches`.
+    pub fn may_vouch(&self, matches: &Match) -> bool {
+        self.names.is_empty() || self.names.iter().any(|one| one.meets(matches))
+    }
+}
+
 /// Who somebody is.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -43,6 +43,7 @@ const CASES: &[Case] = &[
     ("no_such_file", &[("pki/gateway.crt", "pki/gatewy.crt")], &[("E031", 12)]),
     ("unknown_word", &[("hmi read holding", "hmi read holdin")], &[("E040", 44)]),
     ("no_authority", &[("zone = \"ops\"\nauthority = \"plant\"", "zone = \"ops\"")], &[("E052", 20)]),
+    ("name_that_nobody_vouches_for", &[("plant/scada\"", "site/scada\"")], &[("E052", 23)]),
     ("key_hash_of_no_form", &[("uri = \"spiffe://plant/scada\"", "spki = \"sha256:12\"")], &[("E026", 23)]),
     ("two_ways_to_match", &[("{ uri", "{ dns = \"scada.plant\", uri")], &[("E026", 23)]),
     (
@@ -118,7 +119,7 @@ const WARNED: &[Case] = &[
         &[
             (
                 "[roles.hmi]",
-                "[roles.hmi]\n[identities.plc]\nzone = \"cell\"\nauthority = \"plant\"\nmatch = { dns = \"plc\" }",
+                "[roles.hmi]\n[identities.plc]\nzone = \"cell\"\nauthority = \"plant\"\nmatch = { uri = \"spiffe://plant/plc\" }",
             ),
             ("\"hmi write", "\"plc write"),
         ],

@@ -140,3 +140,41 @@ fn gen_06_a_pipe_is_neither_configuration_nor_key() {
         assert!(told.contains("it is no regular file"), "{told}");
     }
 }
+
+/// What an authority vouches for, and how an identity is recognised: whether both can be true of one certificate.
+const VOUCHED: &[(&str, &str, bool)] = &[
+    ("spiffe://plant/*", "uri = \"spiffe://plant/a\"", true),
+    ("spiffe://plant/*", "uri = \"spiffe://plan/a\"", false),
+    ("spiffe://plant/a", "uri = \"spiffe://plant/a\"", true),
+    ("spiffe://plant/a", "uri = \"spiffe://plant/ab\"", false),
+    ("spiffe://plant/*", "uri = \"spiffe://plant/ops/*\"", true),
+    ("spiffe://plant/ops/hmi", "uri = \"spiffe://plant/ops/*\"", true),
+    ("spiffe://plant/ops/", "uri = \"spiffe://plant/ops/*\"", false),
+    ("spiffe://plant/ops/*", "uri = \"spiffe://plant/*\"", true),
+    ("spiffe://other/*", "uri = \"spiffe://plant/*\"", false),
+    ("dns:*.plant", "dns = \"A.plant\"", true),
+    ("dns:*.plant", "dns = \"a.b.plant\"", true),
+    ("dns:*.plant", "dns = \"plant\"", false),
+    ("dns:*.plant", "dns = \"a.plants\"", false),
+    ("dns:A.plant", "dns = \"a.plant\"", true),
+    ("dns:*.plant", "uri = \"spiffe://a.plant/x\"", false),
+    ("spiffe://plant/*", "dns = \"plant\"", false),
+    ("ip:10.0.0.0/8", "dns = \"a.plant\"", false),
+    // A key may stand in a certificate of any name.
+    ("ip:10.0.0.0/8", "spki = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"", true),
+];
+
+#[test]
+fn an_identity_that_its_authority_may_not_vouch_for_is_refused() {
+    let dir = plant();
+    for (names, matches, fits) in VOUCHED {
+        let text = GOOD
+            .replace("[\"spiffe://plant/*\"]", &format!("[\"{names}\", \"dns:nobody.here\"]"))
+            .replace("uri = \"spiffe://plant/scada\"", matches);
+        let found = load_str(&text, dir.path()).map(|loaded| loaded.warnings).unwrap_or_else(|found| found);
+        let refused = found.iter().any(|one| one.code == "E052");
+        assert_eq!(!refused, *fits, "{names} and {matches}: {}", told(&found, dir.path()));
+        let unnamed = text.replace(&format!("names = [\"{names}\", \"dns:nobody.here\"]\n"), "");
+        assert_eq!(codes(&good(&unnamed, dir.path()).warnings).len(), 1, "without `names` it may vouch for anything");
+    }
+}

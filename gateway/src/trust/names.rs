@@ -111,21 +111,10 @@ impl Leaf {
 
 fn allows(pattern: &NamePattern, name: &Name) -> bool {
     match (pattern, name) {
-        (NamePattern::Uri(pattern), Name::Uri(uri)) => match pattern.strip_suffix('*') {
-            Some(start) => uri.starts_with(start),
-            None => uri == pattern,
-        },
-        (NamePattern::Dns(pattern), Name::Dns(dns)) => {
-            let dns = dns.to_ascii_lowercase();
-            let pattern = pattern.to_ascii_lowercase();
-            match pattern.strip_prefix('*') {
-                // ".plant" with something before it: "*.plant" is one or more labels.
-                Some(end) => dns.len() > end.len() && dns.ends_with(end) && !dns.starts_with('.'),
-                None => dns == pattern,
-            }
-        }
+        (_, Name::Uri(uri)) => pattern.allows_uri(uri),
+        (_, Name::Dns(dns)) => pattern.allows_dns(dns),
         (NamePattern::Ip(network), Name::Ip(ip)) => network.contains(*ip),
-        (NamePattern::Uri(_) | NamePattern::Dns(_) | NamePattern::Ip(_), _) => false,
+        (_, Name::Ip(_) | Name::Other(_)) => false,
     }
 }
 
