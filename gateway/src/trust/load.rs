@@ -9,7 +9,7 @@ use std::{
 use rustls::{RootCertStore, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject};
 use sluicegate_config::plan::{self, KeySource, Site};
-use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate, X509Error};
 
 use super::{Subject, TrustError, provider, vouch::Authority};
 
@@ -98,12 +98,13 @@ fn key_path(one: &plan::Certificate) -> Result<PathBuf, TrustError> {
 fn authority(one: &plan::Authority) -> Result<Authority, TrustError> {
     let what = Subject::Authority(one.name.clone());
     let mut roots = RootCertStore::empty();
-    for root in certificates(&what, &one.roots)? {
-        roots.add(root).map_err(|e| content(&what, &one.roots, format!("not fit to be a root: {e}")))?;
+    let anchors = certificates(&what, &one.roots)?;
+    for root in &anchors {
+        roots.add(root.clone()).map_err(|e| content(&what, &one.roots, format!("not fit to be a root: {e}")))?;
     }
     let (crls, next_update) = match &one.crl {
         None => (Vec::new(), None),
-        Some(path) => lists(&Subject::Revocations(one.name.clone()), path)?,
+        Some(path) => lists(&Subject::Revocations(one.name.clone()), path, &anchors)?,
     };
     Ok(Authority { name: one.name.clone(), roots, crls, next_update, names: one.names.clone() })
 }
@@ -112,9 +113,11 @@ type Lists = (Vec<webpki::CertRevocationList<'static>>, Option<i64>);
 
 /// Of several lists of one issuer (and scope) the newest counts: webpki would take whichever stands first, and an older one does
 /// not know the latest revocations.
-fn lists(what: &Subject, path: &Path) -> Result<Lists, TrustError> {
+fn lists(what: &Subject, path: &Path, roots: &[CertificateDer<'_>]) -> Result<Lists, TrustError> {
     let wrong = |why: &dyn std::fmt::Display| content(what, path, why.to_string());
     let pem = file(what, path)?;
+    let roots: Vec<_> = roots.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1)).collect();
+    let mut of_a_root = false;
     let mut newest: BTreeMap<Vec<u8>, (i64, i64, webpki::CertRevocationList<'static>)> = BTreeMap::new();
     for der in CertificateRevocationListDer::pem_slice_iter(&pem) {
         let der = der.map_err(|e| wrong(&e))?;
@@ -123,6 +126,7 @@ fn lists(what: &Subject, path: &Path) -> Result<Lists, TrustError> {
         let Some(next) = parsed.next_update() else {
             return Err(wrong(&"it does not say when the next one comes (nextUpdate)"));
         };
+        of_a_root |= is_of(&parsed, &roots).map_err(|why| wrong(&why))?;
         const SCOPE: x509_parser::asn1_rs::Oid<'static> =
             x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
         let mut whose = parsed.issuer().as_raw().to_vec();
@@ -139,7 +143,28 @@ fn lists(what: &Subject, path: &Path) -> Result<Lists, TrustError> {
     let Some(ends) = ends else {
         return Err(wrong(&"no revocation list in PEM"));
     };
+    if !of_a_root {
+        return Err(wrong(&"no list in it is of a CA in `roots`: nobody's certificate would be known to be good"));
+    }
     Ok((newest.into_values().map(|(_, _, list)| list).collect(), Some(ends)))
+}
+
+/// Whether one of `roots` issued the list. One of a CA between them and the peers may stand beside it: that CA is known only
+/// when a peer shows it.
+fn is_of(list: &CertificateRevocationList<'_>, roots: &[X509Certificate<'_>]) -> Result<bool, &'static str> {
+    let mut named = roots.iter().filter(|root| root.subject().as_raw() == list.issuer().as_raw()).peekable();
+    if named.peek().is_none() {
+        return Ok(false);
+    }
+    // An algorithm that is not known here is webpki's to judge, when a peer comes.
+    let signed = |root: &X509Certificate<'_>| {
+        !matches!(list.verify_signature(root.public_key()), Err(X509Error::SignatureVerificationError))
+    };
+    if named.any(signed) {
+        Ok(true)
+    } else {
+        Err("it bears the name of a CA in `roots`, and another key has signed it")
+    }
 }
 
 fn certificates(what: &Subject, path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {

@@ -141,11 +141,9 @@ fn every_certificate_of_the_chain_is_asked_about() {
     };
     let (one, two) = (ends::list(&root, 1, &[]), ends::list(&middle_issuer, 1, &[]));
     assert_eq!(with(&[one.clone(), two.clone()]), Ok(()));
-    for missing in [&one, &two] {
-        let (cause, note) = with(std::slice::from_ref(missing)).expect_err("unknown status is no");
-        assert_eq!(cause, Cause::CertificateInvalid);
-        assert!(note.contains("no revocation list"), "{note}");
-    }
+    let (cause, note) = with(std::slice::from_ref(&one)).expect_err("unknown status is no");
+    assert_eq!(cause, Cause::CertificateInvalid);
+    assert!(note.contains("no revocation list"), "{note}");
     let against = ends::list(&root, 1, &[&middle.chain[0]]);
     assert_eq!(with(&[against, two.clone()]).expect_err("the CA between is revoked").0, Cause::CertificateRevoked);
     let newer = ends::list(&middle_issuer, 2, &[&held.chain[0]]);
@@ -153,6 +151,26 @@ fn every_certificate_of_the_chain_is_asked_about() {
     for lists in both_orders {
         assert_eq!(with(&lists).expect_err("the newer list counts").0, Cause::CertificateRevoked);
     }
+}
+
+/// A list of another CA knows nobody of this one: everybody would be refused, one by one.
+#[test]
+fn a_list_of_no_root_is_refused_when_it_is_loaded() {
+    let plant = Plant::new();
+    let with = |list: &str| {
+        std::fs::copy(plant.at(list), plant.at("plant/plant.crl")).expect("both there");
+        let told = Trust::load(&Arc::new(plant.site()), plant.clock.clone()).map(drop);
+        told.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    std::fs::copy(plant.at("plant/plant.crl"), plant.at("good.crl")).expect("it is there");
+    let told = with("second/second.crl").expect_err("another CA's");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("plant.crl: no list in it is of a CA in `roots`"), "{told:?}");
+    // A CA of the same name with another key: one that was made anew.
+    pki::init(&plant.at("again"), "plant").expect("a new folder");
+    let told = with("again/plant.crl").expect_err("another key's");
+    assert!(told[0].contains("another key has signed it"), "{told:?}");
+    assert_eq!(with("good.crl"), Ok(()));
 }
 
 #[test]
