@@ -194,7 +194,9 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
     let far = (word.chars().count() / 3).max(1);
     // The beginning of a name is often what people remember: `pump` for `pump-control`.
     let begins = |one: &str| word.len() >= 3 && one.len() >= 3 && (one.starts_with(word) || word.starts_with(one));
-    let distance = |one: &str| strsim::damerau_levenshtein(word, one);
+    // `TLS` for `tls`: the case of letters is no distance, and still worth a word.
+    let small = word.to_lowercase();
+    let distance = |one: &str| strsim::damerau_levenshtein(&small, &one.to_lowercase());
     let near = known.into_iter().map(|one| (distance(one), one)).filter(|(d, one)| *d <= far || begins(one));
     near.min().map(|(_, one)| one)
 }

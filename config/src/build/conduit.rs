@@ -15,12 +15,12 @@ use super::{
     upstream,
 };
 use crate::{
-    fault::{At, Fault, Faults},
+    fault::{At, Fault, Faults, nearest},
     finding::codes,
     plan::{Conduit, ListenerId, Match, Site, Transport, Zone},
     read::{
         check, scalar,
-        tree::{Table, Text},
+        tree::{Entry, Table, Text},
     },
 };
 
@@ -173,7 +173,9 @@ fn plan(work: &Work<'_, '_>, (name, at): Text<'_>, table: &Table, faults: &mut F
     }
     let own = table.table(protocol.as_str());
     let required = protocol.keys().iter().any(|key| key.required);
-    if own.is_none() && required {
+    // A table that is there under a wrong name is told there.
+    let meant = |one: &Entry| one.node.table().is_some() && nearest(&one.key, [protocol.as_str()]).is_some();
+    if own.is_none() && required && !table.entries.iter().any(meant) {
         let fault = Fault::new(
             codes::MISSING,
             at,

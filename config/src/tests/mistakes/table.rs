@@ -37,6 +37,19 @@ pub(super) const TOML: &[Mistake] = &[
 
 /// Keys and their values.
 pub(super) const KEYS: &[Mistake] = &[
+    main("transport_in_capitals", &[("\"tls\"", "§\"TLS\"")], "did you mean `tls`?"),
+    main("protocol_in_capitals", &[("protocol = \"modbus\"", "protocol = §\"Modbus\"")], "did you mean `modbus`?"),
+    main(
+        "protocol_table_mistyped",
+        &[("[conduits.pump-control.modbus]", "[conduits.pump-control.§mobdus]")],
+        "did you mean `modbus`?",
+    ),
+    main(
+        "protocol_table_in_capitals",
+        &[("[conduits.pump-control.modbus]", "[conduits.pump-control.§MODBUS]")],
+        "did you mean `modbus`?",
+    ),
+    main("zone_in_capitals", &[("to = \"cell-1\"", "to = §\"CELL-1\"")], "cell-1"),
     main("schema_forgotten", &[("schema = 1\n", "§")], "schema = 1"),
     main("key_misspelt", &[("upstream = ", "§upsteam = ")], "`upstream`"),
     main("key_under_the_wrong_header", &[("units = [1]", "units = [1]\n§mode = \"monitor\"")], "[conduits.NAME]"),
