@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::gate::{Config, Device, Gate, Peer, Site, missing, repository, run, wait};
+use crate::gate::{Config, Device, Gate, Peer, Site, free_port, missing, repository, run, wait};
 
 const ALLOW: &[&str] = &["hmi read holding 0-99", "hmi write holding 40 = 0..1500"];
 const READ: [u8; 5] = [3, 0, 7, 0, 1];
@@ -199,6 +199,35 @@ fn explain_tells_of_the_last_refusal() {
     assert!(said.contains("write holding 41"), "what: {said}");
     assert!(said.contains("address_not_allowed"), "why: {said}");
     assert!(said.contains("02"), "what the peer got: {said}");
+    gate.stop();
+}
+
+/// What no rule has refused is no matter of rules, and no change of them would help.
+#[test]
+fn explain_gives_no_advice_about_rules_where_the_device_was_gone() {
+    let (site, device) = (Site::new(), Device::start());
+    let mut config = Config::plain(&device, &["hmi write holding 40 = 0..1500 step 100 up"]);
+    config.upstream = format!("\"127.0.0.1:{}\"", free_port());
+    let gate = Gate::start(&site, &config);
+    assert_eq!(Peer::plain(&gate).ask(&[6, 0, 40, 0, 9]), [0x86, 0x0A]);
+    site.record_with(&[("event", "denied"), ("reason", "upstream_unavailable")]);
+    let say = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        run(command.args(["explain", "--last"]).args(words).arg("--config").arg(site.file("gate.toml")))
+    };
+    let (good, said) = say(&[]);
+    assert!(!good && said.contains("no rule refused it: the device cannot be reached"), "{said}");
+    assert!(said.contains("look at the device"), "{said}");
+    assert!(
+        !said.contains("copy into allow") && !said.contains("step") && !said.contains("by the configuration"),
+        "{said}"
+    );
+    let (_, said) = say(&["--json"]);
+    let found: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(
+        (&found["record"]["reason"], found["explanations"].as_array().map(Vec::len)),
+        (&"upstream_unavailable".into(), Some(0))
+    );
     gate.stop();
 }
 

@@ -222,6 +222,9 @@ fn the_commands_know_the_protocol() {
         !ok && said.contains("address_not_allowed") && said.contains("unknown information object address"),
         "{said}"
     );
+    let (_, said) = say(&["explain", "rtu", "--as", "scada", "control C_SC_NA_1 ca 1 ioa 99 = on", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!((&found["answer"]["kind"], &found["answer"]["code"]), (&"negative_confirmation".into(), &47.into()));
     // What to change is what is wrong: no unit that is listed, no `when` that nobody wrote.
     let narrow = Rtu { allow: &["scada control C_SC_NA_1 ca 1 ioa 100 = on select-first"], keys: "", ..rtu };
     site.write_config(&narrow.text("127.0.0.1:2404", 1).replace("cas = [1]", "cas = [1, 2]"));

@@ -170,12 +170,11 @@ fn outcome_json(outcome: &Outcome) -> Value {
 }
 
 fn answer_json(answer: &Answer) -> Value {
-    match answer {
-        Answer::Exception { code, words, .. } => json!({ "kind": "exception", "code": code, "words": words }),
-        Answer::Silence => json!({ "kind": "silence" }),
-        Answer::Close => json!({ "kind": "close" }),
-        Answer::Device => json!({ "kind": "device" }),
+    let mut object = json!({ "kind": answer.kind() });
+    if let Answer::Exception { code, words, .. } = answer {
+        merge(&mut object, json!({ "code": code, "words": words }));
     }
+    object
 }
 
 pub(super) fn rule_json(rule: &RuleShown) -> Value {

@@ -28,6 +28,19 @@ pub enum Answer {
     Device,
 }
 
+impl Answer {
+    /// What sort of answer it is, in one word for programs; an error answer's is what its protocol calls it, before any comma:
+    /// `exception`, `negative_confirmation`.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Exception { named, .. } => named.split(',').next().unwrap_or(named).replace(' ', "_"),
+            Self::Silence => "silence".to_owned(),
+            Self::Close => "close".to_owned(),
+            Self::Device => "device".to_owned(),
+        }
+    }
+}
+
 impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

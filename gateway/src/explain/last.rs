@@ -4,7 +4,10 @@ use std::io;
 
 use serde_json::Value;
 use sluicegate_config::plan::Site;
-use sluicegate_proto::sentence::{Addressing, Form, Sentence};
+use sluicegate_proto::{
+    sentence::{Addressing, Form, Sentence},
+    vocab::Reason,
+};
 
 use super::{Explanation, build, conduit_of, explain_stored, identity_of, schedules_now};
 use crate::observe::audit;
@@ -26,11 +29,61 @@ pub struct Last {
 /// A log that is there and cannot be read.
 pub fn last(site: &Site) -> io::Result<Option<Last>> {
     let Some(record) = audit::last_denied(&site.state)? else { return Ok(None) };
+    if let Some(note) = no_rules(&record) {
+        return Ok(Some(Last { record, explanations: Vec::new(), note: Some(note) }));
+    }
     let (explanations, note) = match explained(site, &record) {
         Ok((explanations, left_out)) => (explanations, left_out.or_else(|| state_of_then(&record))),
         Err(note) => (Vec::new(), Some(note)),
     };
     Ok(Some(Last { record, explanations, note }))
+}
+
+/// What no rule has refused: a judgement by the rules of today would end in advice about rules, and none would help.
+fn no_rules(record: &Value) -> Option<String> {
+    let reason = record.get("reason").and_then(Value::as_str).and_then(Reason::parse)?;
+    let look = match reason {
+        Reason::UpstreamUnavailable => "look at the device, and at the way to it: `upstream` of the conduit",
+        Reason::RequestTimeout => "look at the device; `request_timeout` is how long it may take",
+        Reason::TooManyPending => {
+            "the device is slower than its peers ask; `queue_timeout` and `pending` bound the wait"
+        }
+        Reason::DuplicateId => "the client uses a transaction id again before its answer has come",
+        Reason::UnsolicitedResponse | Reason::ResponseMismatch => "the device answers something else than was asked",
+        Reason::SessionConflict => "end the other session, or let it end",
+        Reason::KillSwitch | Reason::Island => "it is released by hand only",
+        Reason::InternalError => "look at what the gateway said: journalctl -u sluicegate",
+        Reason::FunctionNotAllowed
+        | Reason::AddressNotAllowed
+        | Reason::ValueNotAllowed
+        | Reason::StepNotAllowed
+        | Reason::ConditionNotMet
+        | Reason::UnitNotAllowed
+        | Reason::DirectionNotAllowed
+        | Reason::IdentityUnknown
+        | Reason::IdentityNotAllowed
+        | Reason::SourceNotAllowed
+        | Reason::NoGrant
+        | Reason::GrantExpired
+        | Reason::GrantRevoked
+        | Reason::OutsideSchedule
+        | Reason::RateLimited
+        | Reason::ScanLimited
+        | Reason::Malformed
+        | Reason::LengthMismatch
+        | Reason::NotCanonical
+        | Reason::UnknownProtocol
+        | Reason::FrameTimeout
+        | Reason::SessionLimit
+        | Reason::PolicyChanged => return None,
+    };
+    Some(format!("no rule refused it: {}\n  = help: {look}", small(reason.says())))
+}
+
+/// A sentence in the middle of another.
+fn small(says: &str) -> String {
+    let mut letters = says.trim_end_matches('.').chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// A refusal that no policy repeats: what it hung on is gone, and a judgement without it reads like a contradiction.
