@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use rustls::{Connection, ProtocolVersion, ServerConnection};
+use rustls::ProtocolVersion;
 use sluicegate_config::plan::{ConduitId, Listener, ListenerId, Site};
 use sluicegate_proto::{
     time::Mono,
@@ -26,12 +26,11 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admit::{Admitted, Turned},
     faults::{Board, Standing},
-    io::{Parked, PeerIo},
+    io::{Parked, PeerIo, Records, shake},
     listen::Porter,
     permit::Peer,
     tasks,
@@ -154,27 +153,27 @@ impl Doorman {
     async fn meet(&self, hello: Option<Handshake>, caller: Caller) -> Result<Arrival, Stranger> {
         let Some(hello) = hello else { return self.meet_plain(caller) };
         let Caller { listener, from, stream, .. } = caller;
-        let (stream, connection) = match TlsAcceptor::from(hello.config).accept(stream).into_fallible().await {
-            Ok(tls) => tls.into_inner(),
+        let (stream, records) = match shake::accept(hello.config, stream).await {
+            Ok(shaken) => shaken,
             Err((error, stream)) => {
                 // rustls' alert has left already; the peer gets a moment to read it before the socket closes.
                 self.say_goodbye(PeerIo::Tcp(stream));
                 return Err(Stranger::unshaken(hello.seen.failed_io(&error), hello.seen.conduit()));
             }
         };
-        self.ledger.negotiated(listener, connection.protocol_version() == Some(ProtocolVersion::TLSv1_2));
+        self.ledger.negotiated(listener, records.protocol_version() == Some(ProtocolVersion::TLSv1_2));
         let placed = match hello.seen.conduit() {
-            Some(conduit) => self.place(conduit, from, &connection, hello.seen.presented()),
+            Some(conduit) => self.place(conduit, from, &records, hello.seen.presented()),
             // The certificate is chosen by the conduit: without one there is no handshake.
             None => Err(Stranger::ours(None, "a handshake without a conduit")),
         };
         match placed {
             Ok((conduit, peer)) => {
                 let stream = stream.into_std().map_err(|error| Stranger::ours(Some(conduit), &error.to_string()))?;
-                Ok(Arrival { conduit, stream: Parked::Tls(stream, Box::new(Connection::Server(connection))), peer })
+                Ok(Arrival { conduit, stream: Parked::Tls(stream, records), peer })
             }
             Err(stranger) => {
-                self.say_goodbye(PeerIo::tls(stream, Connection::Server(connection)));
+                self.say_goodbye(PeerIo::Tls(stream, records));
                 Err(stranger)
             }
         }
@@ -194,11 +193,10 @@ impl Doorman {
         &self,
         conduit: ConduitId,
         from: SocketAddr,
-        connection: &ServerConnection,
+        records: &Records,
         presented: Option<Presented>,
     ) -> Result<(ConduitId, Arc<Peer>), Stranger> {
-        let chain = connection.peer_certificates().unwrap_or(&[]);
-        let found = self.trust.identify(conduit, chain, from);
+        let found = self.trust.identify(conduit, records.peer_certificates(), from);
         Ok((conduit, self.welcome(conduit, found, presented)?))
     }
 

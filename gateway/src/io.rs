@@ -1,20 +1,19 @@
 //! How do bytes come from and go to one peer or device?
 //!
 //! ```text
-//! socket -> Scratch.wire -> rustls -> Scratch.plain -> engine -> Out -> rustls -> socket
-//!           \____________ borrowed from the worker, only inside one poll ________/
+//! socket -> Scratch.wire -> rustls -> Scratch.plain -> engine -> Out -> rustls -> Scratch.wire -> socket
+//!           \_______________ borrowed from the worker, only inside one poll ______________/
 //! ```
 //! A session that waits holds no buffer of ours: the scratch belongs to the worker. A stream that ends without
 //! close_notify was cut by somebody, and is told apart from a peer that has finished.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use rustls::Connection;
 use sluicegate_proto::out::Out;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -22,14 +21,17 @@ use tokio::{
     net::TcpStream,
 };
 
+mod records;
+pub(crate) mod shake;
 mod tls;
 
-use tls::TlsIo;
+pub use records::Records;
 
-/// What one socket read may bring. 32 KiB is two full TLS records: more is not worth the cache that it costs.
-const WIRE: usize = 32 * 1024;
-/// What one socket read may decrypt to: all of it, and one record that had begun before.
-const PLAIN: usize = WIRE + 20 * 1024;
+/// What one socket read may bring, behind the start of a record that came before: at least three full TLS records. What is
+/// written is two of them at most.
+const WIRE: usize = 64 * 1024;
+/// What that may decrypt to.
+const PLAIN: usize = WIRE;
 
 /// The buffers of one worker, borrowed inside a poll.
 #[derive(Debug)]
@@ -79,8 +81,8 @@ pub enum Fill {
 pub enum Parked {
     /// Plain TCP.
     Tcp(std::net::TcpStream),
-    /// After its handshake. rustls may hold bytes that came with the handshake's last flight.
-    Tls(std::net::TcpStream, Box<Connection>),
+    /// After its handshake, with whatever came behind it.
+    Tls(std::net::TcpStream, Box<Records>),
 }
 
 /// One connection. Protocol-blind: an enum, not a generic, so that every session task has one type.
@@ -89,7 +91,7 @@ pub enum PeerIo {
     /// Plain TCP.
     Tcp(TcpStream),
     /// TLS, either role.
-    Tls(Box<TlsIo>),
+    Tls(TcpStream, Box<Records>),
 }
 
 impl PeerIo {
@@ -100,13 +102,8 @@ impl PeerIo {
     pub fn unpark(parked: Parked) -> io::Result<Self> {
         match parked {
             Parked::Tcp(stream) => Ok(Self::Tcp(TcpStream::from_std(stream)?)),
-            Parked::Tls(stream, connection) => Ok(Self::tls(TcpStream::from_std(stream)?, *connection)),
+            Parked::Tls(stream, records) => Ok(Self::Tls(TcpStream::from_std(stream)?, records)),
         }
-    }
-
-    /// A connection after its handshake, on the runtime of this thread.
-    pub fn tls(stream: TcpStream, connection: Connection) -> Self {
-        Self::Tls(Box::new(TlsIo::new(stream, connection)))
     }
 
     /// Reads once. Bytes are in [`Scratch::plain`] until the next read of any session of this worker.
@@ -117,7 +114,7 @@ impl PeerIo {
                 Ok(n) => Poll::Ready(Fill::Bytes(n)),
                 Err(_) => Poll::Ready(Fill::Truncated),
             },
-            Self::Tls(tls) => tls.poll_fill(cx, &mut scratch.wire, &mut scratch.plain),
+            Self::Tls(stream, records) => tls::poll_fill(stream, records, cx, scratch),
         }
     }
 
@@ -126,7 +123,7 @@ impl PeerIo {
     pub fn take_overhead(&mut self, plain: usize) -> usize {
         match self {
             Self::Tcp(_) => 0,
-            Self::Tls(tls) => tls.take_wire().saturating_sub(plain),
+            Self::Tls(_, records) => std::mem::take(&mut records.wire).saturating_sub(plain),
         }
     }
 
@@ -147,7 +144,7 @@ impl PeerIo {
                 }
                 Poll::Ready(Ok(()))
             }
-            Self::Tls(tls) => tls.poll_flush(cx, &mut scratch.wire, out),
+            Self::Tls(stream, records) => tls::poll_flush(stream, records, cx, scratch, out),
         }
     }
 
@@ -158,17 +155,14 @@ impl PeerIo {
     pub fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(tls) => tls.poll_goodbye(cx),
+            Self::Tls(stream, records) => tls::poll_goodbye(stream, records, cx),
         }
     }
 
     /// After the goodbye: drops what still comes until the other side ends. A socket closed with unread bytes sends a
     /// reset, and a reset can overtake our last answer.
     pub fn poll_linger(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<()> {
-        let stream = match self {
-            Self::Tcp(stream) => stream,
-            Self::Tls(tls) => tls.stream_mut(),
-        };
+        let (Self::Tcp(stream) | Self::Tls(stream, _)) = self;
         loop {
             match ready!(poll_read(stream, cx, into)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
@@ -208,33 +202,6 @@ fn poll_read(stream: &mut TcpStream, cx: &mut Context<'_>, into: &mut [u8]) -> P
     let mut buffer = ReadBuf::new(into);
     ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
     Poll::Ready(Ok(buffer.filled().len()))
-}
-
-/// A socket as rustls wants it: `WouldBlock` where tokio says pending.
-struct Blocking<'a, 'w> {
-    stream: &'a mut TcpStream,
-    cx: &'a mut Context<'w>,
-}
-
-impl io::Write for Blocking<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        settle(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))
-    }
-
-    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
-        settle(Pin::new(&mut *self.stream).poll_write_vectored(self.cx, bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn settle(poll: Poll<io::Result<usize>>) -> io::Result<usize> {
-    match poll {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-    }
 }
 
 #[cfg(test)]

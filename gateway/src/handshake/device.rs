@@ -2,13 +2,11 @@
 
 use std::{io, sync::Arc};
 
-use rustls::Connection;
 use sluicegate_config::plan::{Site, Upstream};
 use tokio::runtime::Handle;
-use tokio_rustls::TlsConnector;
 
 use crate::{
-    io::Parked,
+    io::{Parked, shake},
     link::{TlsDial, TlsDialer, connect},
     tasks,
     trust::{Trust, UpstreamTls},
@@ -37,7 +35,6 @@ pub(crate) fn dialer(site: Arc<Site>, trust: Arc<Trust>, threads: Handle) -> Tls
 async fn make(address: &str, tls: Option<&UpstreamTls>) -> io::Result<Parked> {
     let tls = tls.ok_or_else(|| io::Error::other("no certificate for this device"))?;
     let stream = connect(address).await?;
-    let stream = TlsConnector::from(Arc::clone(&tls.config)).connect(tls.name.clone(), stream).await?;
-    let (stream, connection) = stream.into_inner();
-    Ok(Parked::Tls(stream.into_std()?, Box::new(Connection::Client(connection))))
+    let (stream, records) = shake::connect(Arc::clone(&tls.config), tls.name.clone(), stream).await?;
+    Ok(Parked::Tls(stream.into_std()?, records))
 }

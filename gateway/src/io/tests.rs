@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, Connection, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, ServerName};
 use sluicegate_proto::out::Out;
 use tokio::{
@@ -13,6 +13,8 @@ use tokio::{
 use super::*;
 use crate::tasks::small_runtime;
 
+mod records;
+
 /// Two ends of one loopback connection.
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
@@ -21,17 +23,18 @@ async fn pair() -> (TcpStream, TcpStream) {
     (client.expect("connected"), accepted.expect("accepted").0)
 }
 
-/// A handshake over loopback: the client's tokio-rustls stream and our side as it travels to a worker.
-async fn tls_pair() -> (tokio_rustls::client::TlsStream<TcpStream>, PeerIo) {
+/// A server and a client that trusts it.
+fn both_ends() -> (ServerConfig, ClientConfig) {
     let issued = rcgen::generate_simple_self_signed(vec!["gate".to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).expect("a key");
     let provider = || Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let server = ServerConfig::builder_with_provider(provider())
+    let mut server = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
         .with_no_client_auth()
         .with_single_cert(vec![issued.cert.der().clone()], key)
         .expect("a server");
+    server.send_tls13_tickets = 0;
     let mut roots = RootCertStore::empty();
     roots.add(issued.cert.der().clone()).expect("a root");
     let client = ClientConfig::builder_with_provider(provider())
@@ -39,13 +42,18 @@ async fn tls_pair() -> (tokio_rustls::client::TlsStream<TcpStream>, PeerIo) {
         .expect("TLS 1.3")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    (server, client)
+}
+
+/// A handshake over loopback: the client's tokio-rustls stream and our side as it travels to a worker.
+async fn tls_pair() -> (tokio_rustls::client::TlsStream<TcpStream>, PeerIo) {
+    let (server, client) = both_ends();
     let (near, far) = pair().await;
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
     let name = ServerName::try_from("gate").expect("a name");
-    let (client, server) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
-    let (stream, connection) = server.expect("accepted").into_inner();
-    let parked = Parked::Tls(stream.into_std().expect("parked"), Box::new(Connection::Server(connection)));
+    let (client, server) = tokio::join!(connector.connect(name, near), shake::accept(Arc::new(server), far));
+    let (stream, records) = server.expect("accepted");
+    let parked = Parked::Tls(stream.into_std().expect("parked"), records);
     (client.expect("connected"), PeerIo::unpark(parked).expect("unparked"))
 }
 

@@ -1,127 +1,170 @@
 //! What does TLS add to a stream: records, alerts, and an honest end?
 
 use std::{
-    io::{self, Read, Write},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use rustls::Connection;
 use sluicegate_proto::out::Out;
 use tokio::{io::AsyncWrite, net::TcpStream};
 
-use super::{Blocking, Fill, poll_read};
+use super::{
+    Fill, Scratch, poll_read,
+    records::{PARTIAL, Records, Word},
+};
 
-/// A connection after its handshake.
-///
-/// rustls itself bounds what a peer can make us do here: 32 key-update requests without data between them end the
-/// connection, renegotiation is refused, and a record is at most 16 KiB.
-#[derive(Debug)]
-pub struct TlsIo {
-    stream: TcpStream,
-    connection: Connection,
-    said_goodbye: bool,
-    /// Bytes off the socket that nobody has asked about yet.
-    wire: usize,
+/// Plain bytes that are encrypted at once: two full records. It bounds what we hold for a socket that takes nothing.
+const AT_ONCE: usize = 32 * 1024;
+/// A close_notify, and an answer to a key update before it.
+const GOODBYE: usize = 256;
+
+/// Reads once, and decrypts every record that is whole by then.
+pub(super) fn poll_fill(
+    stream: &mut TcpStream,
+    records: &mut Records,
+    cx: &mut Context<'_>,
+    scratch: &mut Scratch,
+) -> Poll<Fill> {
+    let early = records.take_early();
+    if let Some(room) = scratch.plain.get_mut(..early.len()).filter(|room| !room.is_empty()) {
+        room.copy_from_slice(&early);
+        return Poll::Ready(Fill::Bytes(early.len()));
+    }
+    loop {
+        if let Some(end) = records.end {
+            return Poll::Ready(end);
+        }
+        let n = match ready!(poll_read_on(stream, records, cx, scratch)) {
+            Ok(0) | Err(_) => return Poll::Ready(Fill::Truncated),
+            Ok(n) => n,
+        };
+        match open(records, scratch, n) {
+            // The alert that says why. The session ends now whether it leaves or not.
+            (0, Err(_)) => {
+                let _ = poll_unsent(stream, records, cx);
+                return Poll::Ready(Fill::Broken);
+            }
+            // A key update, a session ticket, a goodbye, or part of a record: nothing for us yet.
+            (0, Ok(())) => {}
+            // What was good before the bad record counts; the end is told by the next call.
+            (plain, _) => return Poll::Ready(Fill::Bytes(plain)),
+        }
+    }
 }
 
-impl TlsIo {
-    pub(super) const fn new(stream: TcpStream, connection: Connection) -> Self {
-        Self { stream, connection, said_goodbye: false, wire: 0 }
+/// Encrypts and writes until `out` is empty (ready) or the socket takes no more (pending).
+pub(super) fn poll_flush(
+    stream: &mut TcpStream,
+    records: &mut Records,
+    cx: &mut Context<'_>,
+    scratch: &mut Scratch,
+    out: &mut Out,
+) -> Poll<io::Result<()>> {
+    loop {
+        // Records first: there is never more than `AT_ONCE` of them, and a slow peer is felt by the engine.
+        ready!(poll_unsent(stream, records, cx))?;
+        if records.end == Some(Fill::Broken) {
+            // Nothing can be said any more but the alert, which has left.
+            out.clear();
+        }
+        let waiting = out.as_slice();
+        let part = waiting.get(..AT_ONCE).unwrap_or(waiting);
+        if part.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let made = records.seal(Word::Data(part), &mut scratch.wire).map_err(io::Error::other)?;
+        let used = part.len();
+        out.consume(used);
+        let made = scratch.wire.get(..made).unwrap_or(&[]);
+        let sent = match Pin::new(&mut *stream).poll_write(cx, made) {
+            Poll::Ready(sent) => sent?,
+            Poll::Pending => 0,
+        };
+        records.keep_unsent(made.get(sent..).unwrap_or(&[]));
     }
+}
 
-    pub(super) fn take_wire(&mut self) -> usize {
-        std::mem::take(&mut self.wire)
-    }
-
-    pub(super) const fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, wire: &mut [u8], plain: &mut [u8]) -> Poll<Fill> {
-        loop {
-            // What rustls holds first: bytes may have come with the handshake, or after the last message.
-            match self.connection.reader().read(plain) {
-                Ok(0) => return Poll::Ready(Fill::Eof),
-                Ok(n) => return Poll::Ready(Fill::Bytes(n)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(Fill::Truncated),
-            }
-            let n = match ready!(poll_read(&mut self.stream, cx, wire)) {
-                Ok(0) | Err(_) => return Poll::Ready(Fill::Truncated),
-                Ok(n) => n,
-            };
-            self.wire = self.wire.saturating_add(n);
-            match self.decrypt(wire.get(..n).unwrap_or(&[]), plain) {
-                // A key update, a session ticket, or part of a record: nothing for us yet.
-                Ok(0) => {}
-                Ok(n) => return Poll::Ready(Fill::Bytes(n)),
-                Err(_) => {
-                    // The alert that says why. The session ends now whether it leaves or not.
-                    let _ = self.poll_records(cx);
-                    return Poll::Ready(Fill::Broken);
-                }
-            }
+/// close_notify, then FIN.
+pub(super) fn poll_goodbye(
+    stream: &mut TcpStream,
+    records: &mut Records,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    if !records.said_goodbye {
+        records.said_goodbye = true;
+        let mut made = [0; GOODBYE];
+        // A broken connection has sent its alert instead.
+        if let Ok(n) = records.seal(Word::Goodbye, &mut made) {
+            records.keep_unsent(made.get(..n).unwrap_or(&[]));
         }
     }
+    ready!(poll_unsent(stream, records, cx))?;
+    Pin::new(stream).poll_shutdown(cx)
+}
 
-    /// Feeds `wire` to rustls, which takes a few KiB at a time, and collects what it decrypts to.
-    fn decrypt(&mut self, mut wire: &[u8], plain: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
-        while !wire.is_empty() {
-            // Zero: the peer has said close_notify; what follows it means nothing.
-            if self.connection.read_tls(&mut wire)? == 0 {
-                break;
-            }
-            self.connection.process_new_packets().map_err(io::Error::other)?;
-            while let Some(room) = plain.get_mut(filled..).filter(|room| !room.is_empty()) {
-                match self.connection.reader().read(room) {
-                    Ok(0) | Err(_) => break,
-                    Ok(n) => filled += n,
-                }
-            }
+/// Shakes hands. Afterwards the connection is ready for both directions and nothing of the handshake is left to send.
+///
+/// The error carries what rustls says, where it is the one who says it. Its alert has then left where the socket took it.
+pub(super) fn poll_shake(
+    stream: &mut TcpStream,
+    records: &mut Records,
+    cx: &mut Context<'_>,
+    scratch: &mut Scratch,
+) -> Poll<io::Result<()>> {
+    loop {
+        ready!(poll_unsent(stream, records, cx))?;
+        if !records.is_handshaking() {
+            return Poll::Ready(Ok(()));
         }
-        Ok(filled)
-    }
-
-    pub(super) fn poll_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        _records: &mut [u8],
-        out: &mut Out,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            // Records first: rustls then never holds more than one `Out` of ours, and a slow peer is felt by the engine.
-            ready!(self.poll_records(cx))?;
-            if out.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            let n = self.connection.writer().write(out.as_slice())?;
-            if n == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            out.consume(n);
+        let n = ready!(poll_read_on(stream, records, cx, scratch))?;
+        if n == 0 {
+            let early = io::Error::new(io::ErrorKind::UnexpectedEof, "the peer ended the handshake");
+            return Poll::Ready(Err(early));
+        }
+        records.wire = 0;
+        let (plain, opened) = open(records, scratch, n);
+        records.keep_early(scratch.plain(plain));
+        if let Err(error) = opened {
+            let _ = poll_unsent(stream, records, cx);
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
     }
+}
 
-    fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.connection.wants_write() {
-            match self.connection.write_tls(&mut Blocking { stream: &mut self.stream, cx }) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
+/// What a client has to say first. A server has nothing.
+pub(super) fn begin(records: &mut Records) -> io::Result<()> {
+    let (_, begun) = records.open(&mut [], &mut []);
+    begun.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
 
-    pub(super) fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.said_goodbye {
-            self.connection.send_close_notify();
-            self.said_goodbye = true;
+/// One read from the socket, behind the place of what was kept.
+fn poll_read_on(
+    stream: &mut TcpStream,
+    records: &mut Records,
+    cx: &mut Context<'_>,
+    scratch: &mut Scratch,
+) -> Poll<io::Result<usize>> {
+    debug_assert!(records.kept() <= PARTIAL);
+    let room = scratch.wire.get_mut(records.kept()..).unwrap_or_default();
+    let n = ready!(poll_read(stream, cx, room))?;
+    records.wire = records.wire.saturating_add(n);
+    Poll::Ready(Ok(n))
+}
+
+fn open(records: &mut Records, scratch: &mut Scratch, read: usize) -> (usize, Result<(), rustls::Error>) {
+    records.lay(&mut scratch.wire);
+    let all = records.kept() + read;
+    records.open(scratch.wire.get_mut(..all).unwrap_or_default(), &mut scratch.plain)
+}
+
+fn poll_unsent(stream: &mut TcpStream, records: &mut Records, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    while !records.unsent().is_empty() {
+        let n = ready!(Pin::new(&mut *stream).poll_write(cx, records.unsent()))?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
-        ready!(self.poll_records(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        records.has_sent(n);
     }
+    Poll::Ready(Ok(()))
 }
