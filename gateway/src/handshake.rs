@@ -34,7 +34,7 @@ use crate::{
     listen::Porter,
     permit::Peer,
     tasks,
-    trust::{Failed, Handshake, Identified, Presented, Refusal, Trust},
+    trust::{Failed, Handshake, Identified, Presented, Refusal, Seen, Trust},
     worker::Arrival,
 };
 
@@ -163,7 +163,7 @@ impl Doorman {
         };
         self.ledger.negotiated(listener, records.protocol_version() == Some(ProtocolVersion::TLSv1_2));
         let placed = match hello.seen.conduit() {
-            Some(conduit) => self.place(conduit, from, &records, hello.seen.presented()),
+            Some(conduit) => self.place(conduit, from, &records, &hello.seen),
             // The certificate is chosen by the conduit: without one there is no handshake.
             None => Err(Stranger::ours(None, "a handshake without a conduit")),
         };
@@ -194,10 +194,10 @@ impl Doorman {
         conduit: ConduitId,
         from: SocketAddr,
         records: &Records,
-        presented: Option<Presented>,
+        seen: &Seen,
     ) -> Result<(ConduitId, Arc<Peer>), Stranger> {
-        let found = self.trust.identify(conduit, records.peer_certificates(), from);
-        Ok((conduit, self.welcome(conduit, found, presented)?))
+        let found = self.trust.identify_seen(conduit, seen, records.peer_certificates(), from);
+        Ok((conduit, self.welcome(conduit, found, seen.presented())?))
     }
 
     /// Identity, then how we stand ourselves (language.md section 4).

@@ -13,7 +13,8 @@ use sluicegate_proto::{
 };
 
 use super::{
-    Doubt, Trust,
+    Doubt, Seen, Trust,
+    listener::Vouched,
     names::Leaf,
     role::Role,
     vouch::{Tolerance, Use},
@@ -59,7 +60,42 @@ impl Trust {
         let leaf = Leaf::read(leaf).ok_or_else(|| Refusal::doubt(&Doubt::Broken(webpki::Error::BadDer)))?;
         let now = self.clock.now().unix;
         let vouching = self.vouching(plan, chain, now)?;
-        let able = self.able_to_name(&leaf, vouching)?;
+        self.somebody(plan, &leaf, vouching, source)
+    }
+
+    /// The same right after the handshake that was `seen`. What that handshake found out about the chain a moment ago, for this
+    /// conduit and by this trust, is not found out again: it is a signature. Anything else is checked from the start.
+    ///
+    /// # Errors
+    /// Why it is nobody, or not welcome.
+    pub fn identify_seen(
+        &self,
+        conduit: ConduitId,
+        seen: &Seen,
+        chain: &[CertificateDer<'_>],
+        source: SocketAddr,
+    ) -> Result<Identified, Refusal> {
+        let plan = self.plan(conduit);
+        let vouched = seen.take_vouched().filter(|one| one.conduit == conduit);
+        let vouching = vouched.as_ref().map(|one| self.still_vouching(plan, one)).unwrap_or_default();
+        match vouched {
+            Some(vouched) if !vouching.is_empty() => {
+                self.check_source(plan, source)?;
+                self.somebody(plan, &vouched.leaf, vouching, source)
+            }
+            _ => self.identify(conduit, chain, source),
+        }
+    }
+
+    fn somebody(
+        &self,
+        plan: &Conduit,
+        leaf: &Leaf,
+        vouching: Vec<AuthorityId>,
+        source: SocketAddr,
+    ) -> Result<Identified, Refusal> {
+        let now = self.clock.now().unix;
+        let able = self.able_to_name(leaf, vouching)?;
         let (id, identity) =
             self.only(|one| one.authority.is_some_and(|a| able.contains(&a)) && leaf.is(&one.matches))?;
         self.check_zone(plan, identity)?;
@@ -129,6 +165,21 @@ impl Trust {
             }
         }
         if vouching.is_empty() { Err(Refusal::doubt(&worst)) } else { Ok(vouching) }
+    }
+
+    /// Those who vouched in the handshake, where they are this trust's own and the conduit tolerates what it did then.
+    fn still_vouching(&self, conduit: &Conduit, vouched: &Vouched) -> Vec<AuthorityId> {
+        let mut trusted = match &self.site.listeners[conduit.listener.index()].transport {
+            Transport::Tls { authorities, .. } if vouched.tolerance == Tolerance::of(&conduit.faults) => {
+                authorities.clone()
+            }
+            Transport::Tls { .. } | Transport::Tcp => Vec::new(),
+        };
+        trusted.retain(|id| {
+            let own = &self.authorities[id.index()];
+            vouched.authorities.iter().any(|one| std::sync::Arc::ptr_eq(one, own))
+        });
+        trusted
     }
 
     /// Those of `vouching` that may vouch for every name on the certificate.

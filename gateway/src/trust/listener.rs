@@ -70,7 +70,21 @@ struct State {
     hello: bool,
     conduit: Option<usize>,
     presented: Option<Presented>,
+    vouched: Option<Vouched>,
     doubt: Option<Doubt>,
+}
+
+/// Who vouched for a peer's chain in its handshake, and under which conditions: found out once, and used for exactly that.
+#[derive(Debug)]
+pub(super) struct Vouched {
+    /// Of which conduit.
+    pub(super) conduit: ConduitId,
+    /// What that conduit tolerated.
+    pub(super) tolerance: Tolerance,
+    /// The end entity, read.
+    pub(super) leaf: Leaf,
+    /// Every authority of the listener that vouches.
+    pub(super) authorities: Vec<Arc<Authority>>,
 }
 
 /// A handshake that failed, for the audit record.
@@ -198,16 +212,23 @@ impl Door {
         }
     }
 
-    fn vouch(&self, chain: &[CertificateDer<'_>], now: i64, tolerance: Tolerance) -> Result<(), Doubt> {
+    /// All who vouch: which of them may name the peer is asked later.
+    fn vouch(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: i64,
+        tolerance: Tolerance,
+    ) -> Result<Vec<Arc<Authority>>, Doubt> {
+        let mut vouching = Vec::new();
         let mut worst = Doubt::UnknownIssuer;
         for authority in &self.authorities {
             match authority.vouch(chain, Use::Client, now, tolerance) {
-                Ok(()) => return Ok(()),
+                Ok(()) => vouching.push(Arc::clone(authority)),
                 Err(doubt) if doubt.weight() >= worst.weight() => worst = doubt,
                 Err(_) => {}
             }
         }
-        Err(worst)
+        if vouching.is_empty() { Err(worst) } else { Ok(vouching) }
     }
 }
 
@@ -230,6 +251,11 @@ impl Seen {
     /// The certificate that the peer showed, good or not.
     pub fn presented(&self) -> Option<Presented> {
         self.state().presented.clone()
+    }
+
+    /// What the handshake found out about the peer's chain, for whoever identifies it; once.
+    pub(super) fn take_vouched(&self) -> Option<Vouched> {
+        self.state().vouched.take()
     }
 
     /// What to write down when the handshake ended with `error`.
@@ -318,12 +344,17 @@ impl ClientCertVerifier for Seen {
         let mut chain = vec![end_entity.clone()];
         chain.extend_from_slice(intermediates);
         let mut state = self.state();
-        state.presented = Leaf::read(end_entity).map(|leaf| leaf.shown());
+        let leaf = Leaf::read(end_entity);
+        state.presented = leaf.as_ref().map(Leaf::shown);
         let chosen = state.conduit.and_then(|place| self.door.behind.get(place));
         let tolerance = chosen.map_or(Tolerance::STRICT, |one| one.tolerance);
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         match self.door.vouch(&chain, now, tolerance) {
-            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Ok(authorities) => {
+                let vouched = chosen.zip(leaf);
+                state.vouched = vouched.map(|(one, leaf)| Vouched { conduit: one.id, tolerance, leaf, authorities });
+                Ok(ClientCertVerified::assertion())
+            }
             Err(doubt) => {
                 let error = doubt.to_rustls();
                 state.doubt = Some(doubt);

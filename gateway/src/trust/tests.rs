@@ -280,7 +280,11 @@ struct Shaken {
 impl Shaken {
     fn identify(&self, trust: &Trust) -> Result<Identified, Refusal> {
         let conduit = self.seen.conduit().expect("a finished handshake has chosen one");
-        trust.identify(conduit, self.server.peer_certificates().expect("required"), inside())
+        let chain = self.server.peer_certificates().expect("required");
+        let seen = trust.identify_seen(conduit, &self.seen, chain, inside());
+        // What the handshake found out already makes no difference to the outcome.
+        assert_eq!(seen, trust.identify(conduit, chain, inside()));
+        seen
     }
 }
 

@@ -102,6 +102,19 @@ fn revocation_always_cuts() {
     assert_eq!(failed.cause, Cause::CertificateRevoked);
 }
 
+/// PX-10: what a handshake found out counts only for the trust that it asked.
+#[test]
+fn px_10_a_revocation_between_handshake_and_identity_is_seen() {
+    let plant = Plant::new();
+    let held = plant.issued("plant", "scada-1", SCADA);
+    let trust = plant.trust();
+    let shaken = Caller::new(held.clone()).shake(&plant, &trust, 0).expect("not revoked yet");
+    std::fs::write(plant.at("gone.crt"), rustls_pki_types_pem(&held.chain[0])).expect("writable");
+    pki::revoke(&plant.at("plant"), Some("plant"), &plant.at("gone.crt")).expect("ours");
+    let refusal = shaken.identify(&plant.trust()).expect_err("revoked by now");
+    assert_eq!(refusal.cause, Cause::CertificateRevoked);
+}
+
 fn rustls_pki_types_pem(der: &CertificateDer<'_>) -> String {
     use std::io::Write;
     let mut openssl = std::process::Command::new("openssl")
