@@ -1,6 +1,6 @@
 # Two commands matter: `cargo run --release -- demo` and `make test`.
 #
-# test    everything that must be true of a commit: style, lints, licences, unit, property, simulation, black box, coverage, docs
+# test    everything that must be true of a commit: style, lints, licences, unit, property, simulation, black box, coverage, cost, docs
 # setup   what the tests need from Debian and PyPI (asked for once; needs root or sudo for the Debian part)
 # deb     the Debian package, in target/debian (PROFILE=dev: quickly; TARGET=aarch64-unknown-linux-gnu: for arm64)
 # bench   what is measured (never part of `test`)
@@ -11,9 +11,9 @@
 VENV := $(CURDIR)/.venv
 export SLUICEGATE_TEST_PYTHON := $(VENV)/bin/python
 
-.PHONY: test setup fmt clippy unit coverage docs deb bench soak fuzz fuzz-keep mutants clean
+.PHONY: test setup fmt clippy unit coverage instructions docs deb bench soak fuzz fuzz-keep mutants clean
 
-test: setup fmt clippy unit coverage docs
+test: setup fmt clippy unit coverage instructions docs
 	@echo "make test: all green"
 
 setup:
@@ -33,6 +33,10 @@ unit:
 # Branches of proto that its own tests take: printed, with those never taken, and at least 95 %.
 coverage:
 	tests/measure/coverage.sh 95
+
+# Instructions of one message on its way through framer and judge: within 5 % of what is written down for this rustc.
+instructions:
+	tests/measure/instructions.sh
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet

@@ -25,6 +25,7 @@ mod number;
 #[cfg(test)]
 mod properties;
 mod ready;
+mod stretch;
 mod tree;
 mod view;
 mod weigh;

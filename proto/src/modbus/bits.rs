@@ -1,6 +1,6 @@
 //! Which of the packed bits count, and what leaves in place of the others?
 
-use super::frame::Sheet;
+use super::frame::Pen;
 use crate::deed::Values;
 
 /// The largest packed field of a PDU: 2000 bits of a read's answer.
@@ -37,7 +37,7 @@ impl<'b> Bits<'b> {
     }
 
     /// Writes the packed bytes, pad bits cleared.
-    pub(super) fn write(&self, sheet: &mut Sheet) {
+    pub(super) fn write(&self, sheet: &mut impl Pen) {
         if let Some((_, head)) = self.packed.split_last() {
             sheet.put(head);
             sheet.put_u8(self.last());
@@ -87,6 +87,7 @@ impl Eq for Bits<'_> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modbus::frame::Sheet;
 
     #[test]
     fn pad_bits_are_cleared_wherever_the_bits_are_seen() {

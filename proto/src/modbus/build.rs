@@ -4,7 +4,7 @@ use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::{
     bits::PACKED_MAX,
-    frame::Sheet,
+    frame::{Pen, Sheet},
     function,
     number::{bit, encode, registers_of},
     request::{FILE_REFERENCE, Request, RequestFault, Space, diagnosed},

@@ -74,6 +74,22 @@ pub(super) fn first<'b>(input: &'b [u8], shape: fn(&[u8], usize) -> Shape) -> Fr
     }
 }
 
+/// What a message is written with.
+pub(super) trait Pen {
+    /// Adds bytes.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// Adds one byte.
+    fn put_u8(&mut self, value: u8) {
+        self.put(&[value]);
+    }
+
+    /// Adds two bytes, big-endian.
+    fn put_u16(&mut self, value: u16) {
+        self.put(&value.to_be_bytes());
+    }
+}
+
 /// A sheet on which one message is written. It holds the largest message there is.
 #[derive(Debug)]
 pub(super) struct Sheet {
@@ -109,29 +125,45 @@ impl Sheet {
         }
     }
 
-    /// Adds bytes.
-    ///
+    /// What was written.
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Pen for Sheet {
     /// # Panics
     /// When they do not fit: only values that were read from a message of legal size are written.
-    pub(super) fn put(&mut self, bytes: &[u8]) {
+    fn put(&mut self, bytes: &[u8]) {
         let end = self.len.saturating_add(bytes.len());
         self.bytes.get_mut(self.len..end).expect("a legal message fits its sheet").copy_from_slice(bytes);
         self.len = end;
     }
+}
 
-    /// Adds one byte.
-    pub(super) fn put_u8(&mut self, value: u8) {
-        self.put(&[value]);
+/// Compares what is written with what came, byte by byte and without a sheet.
+#[derive(Debug)]
+pub(super) struct Proof<'b> {
+    /// What must be written next.
+    rest: Reader<'b>,
+    same: bool,
+}
+
+impl<'b> Proof<'b> {
+    /// Nothing is written yet, and all of `came` must be.
+    pub(super) const fn new(came: &'b [u8]) -> Self {
+        Self { rest: Reader::new(came), same: true }
     }
 
-    /// Adds two bytes, big-endian.
-    pub(super) fn put_u16(&mut self, value: u16) {
-        self.put(&value.to_be_bytes());
+    /// Whether exactly what came was written.
+    pub(super) const fn holds(self) -> bool {
+        self.same && self.rest.is_empty()
     }
+}
 
-    /// What was written.
-    pub(super) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+impl Pen for Proof<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.same &= self.rest.take(bytes.len()).is_ok_and(|came| came == bytes);
     }
 }
 
@@ -168,6 +200,20 @@ mod tests {
         ] {
             assert!(matches!(first(bytes, shape), Framed::Broken(r) if r == reason), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_proof_holds_for_what_came_and_nothing_else() {
+        let holds = |came: &[u8], written: &[&[u8]]| {
+            let mut proof = Proof::new(came);
+            written.iter().for_each(|bytes| proof.put(bytes));
+            proof.holds()
+        };
+        assert!(holds(&[1, 2, 3], &[&[1], &[2, 3]]) && holds(&[], &[]));
+        assert!(!holds(&[1, 2, 3], &[&[1], &[2]]), "too little");
+        assert!(!holds(&[1, 2], &[&[1], &[2, 3]]), "too much");
+        assert!(!holds(&[1, 2], &[&[2], &[2]]), "another byte");
+        assert!(!holds(&[1, 2], &[&[0, 0, 0], &[1, 2]]), "what follows a fault does not heal it");
     }
 
     #[test]

@@ -282,7 +282,7 @@ fn asked<'b>(adu: &Adu<'b>, id: u16, ways: &Ways) -> Step<'b> {
     let unit = ways.mapped(adu.unit);
     let illegal = |reason, function, answer| Body::Illegal { reason, function, unit: u32::from(unit), answer };
     let mut repaired = None;
-    let body = match Request::of(unit, adu.pdu) {
+    let body = match Request::framed(unit, adu.pdu) {
         Ok(request) if !request.is_canonical(adu.pdu) || (ways.strict_padding && request.cleared_padding()) => {
             illegal(Reason::NotCanonical, request.function(), refusal::ILLEGAL_FUNCTION)
         }

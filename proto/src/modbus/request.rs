@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 
 use super::{
     bits::Bits,
-    frame::Sheet,
+    frame::{Pen, Proof, Sheet},
     function::{self, Shape},
     refusal::ILLEGAL_VALUE,
     tables::{COIL, DISCRETE, HOLDING, INPUT},
@@ -162,13 +162,18 @@ impl<'b> Request<'b> {
         Ok(Self { unit, call: Call::Read { space, first, count } })
     }
 
-    /// Reads unit and PDU.
+    /// Reads unit and PDU: bytes that nobody has looked at.
     pub(super) fn of(unit: u8, pdu: &'b [u8]) -> Result<Self, RequestFault> {
         match function::shape(pdu, pdu.len()) {
             Shape::Right if pdu.len() <= function::PDU_MAX => {}
             Shape::Wrong(reason) => return Err(RequestFault::Severed(reason)),
             Shape::Right | Shape::Wants(_) => return Err(Misfit::Short.into()),
         }
+        Self::framed(unit, pdu)
+    }
+
+    /// Reads unit and PDU of a frame: its shape was found to be right when it was cut.
+    pub(super) fn framed(unit: u8, pdu: &'b [u8]) -> Result<Self, RequestFault> {
         let mut reader = Reader::new(pdu);
         let function = reader.u8()?;
         let call = Call::read(function, &mut reader)?;
@@ -177,7 +182,7 @@ impl<'b> Request<'b> {
     }
 
     /// Writes the canonical PDU.
-    pub(super) fn write(&self, sheet: &mut Sheet) {
+    pub(super) fn write(&self, sheet: &mut impl Pen) {
         sheet.put_u8(self.code());
         match self.call {
             Call::Read { first, count, .. } => put_u16s(sheet, &[first, count]),
@@ -235,14 +240,16 @@ impl<'b> Request<'b> {
     /// Whether `pdu` is what this request serialises to, but for the pad bits that we clear. What is read and what would
     /// leave must be one message (GEN-15): any other difference is `not_canonical`.
     pub(super) fn is_canonical(&self, pdu: &[u8]) -> bool {
-        let mut sheet = Sheet::new();
-        self.write(&mut sheet);
-        let ours = sheet.as_slice();
         if self.cleared_padding() {
+            let mut sheet = Sheet::new();
+            self.write(&mut sheet);
+            let ours = sheet.as_slice();
             return ours.len() == pdu.len()
                 && ours.split_last().map(|(_, head)| head) == pdu.split_last().map(|(_, head)| head);
         }
-        ours == pdu
+        let mut proof = Proof::new(pdu);
+        self.write(&mut proof);
+        proof.holds()
     }
 
     /// The function code on the wire.
@@ -326,7 +333,7 @@ const fn illegal(function: u8) -> RequestFault {
     RequestFault::Illegal { reason: Reason::Malformed, answer: ILLEGAL_VALUE, function }
 }
 
-fn put_u16s(sheet: &mut Sheet, values: &[u16]) {
+fn put_u16s(sheet: &mut impl Pen, values: &[u16]) {
     values.iter().for_each(|value| sheet.put_u16(*value));
 }
 

@@ -3,7 +3,7 @@
 use super::{
     bits::Bits,
     describe::Word,
-    frame::Sheet,
+    frame::{Pen, Sheet},
     function::{ENCAPSULATED, EXCEPTION, PDU_MAX},
     refusal::DEVICE_FAILURE,
     request::{Answered, Call, Request, Space, diagnosed},

@@ -38,6 +38,11 @@ impl RuleList {
         Self { held: Place::Here { rules: [RuleIx(0); Self::INLINE], count: 0 } }
     }
 
+    /// One rule.
+    pub const fn of(rule: RuleIx) -> Self {
+        Self { held: Place::Here { rules: [rule; Self::INLINE], count: 1 } }
+    }
+
     /// Adds a rule, unless it is there.
     pub fn add(&mut self, rule: RuleIx) {
         if self.contains(&rule) {

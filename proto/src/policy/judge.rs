@@ -15,7 +15,7 @@ use super::{
     cover::cover,
     deny::{self, Touch},
     tree::Entry,
-    view::{Table, ViewInner},
+    view::{Table, ViewInner, Way},
     weigh::{Piece, Reach, Scales, Stage},
 };
 use crate::{
@@ -47,7 +47,10 @@ pub(super) struct Refusal {
 pub(super) fn judge(view: &View, message: &Message<'_>, known: &Known<'_>, now: Now) -> Verdict {
     let mut tally = Tally::new();
     let ControlFlow::Continue(()) = message.deeds::<Infallible>(&mut |deed| {
-        tally.add(&deed, judge_deed(&view.inner, &deed, known, now));
+        match usual(&view.inner, &deed, known, now) {
+            Some(rule) => tally.pass(&deed, rule),
+            None => tally.add(&deed, step_by_step(&view.inner, &deed, known, now)),
+        }
         ControlFlow::Continue(())
     });
     tally.verdict()
@@ -112,6 +115,14 @@ impl Tally {
         self.deeds = self.deeds.saturating_add(1);
     }
 
+    /// A deed that one rule lets through at no cost.
+    fn pass(&mut self, deed: &Deed<'_>, rule: RuleIx) {
+        self.is_read &= deed.class == Class::Read;
+        self.charges.rules.add(rule);
+        self.charges.always = false;
+        self.deeds = self.deeds.saturating_add(1);
+    }
+
     pub(super) fn verdict(self) -> Verdict {
         let Self { deeds, is_read, refused, asks, charges } = self;
         match (refused, asks) {
@@ -127,6 +138,34 @@ impl Tally {
 }
 
 pub(super) fn judge_deed(view: &ViewInner, deed: &Deed<'_>, known: &Known<'_>, now: Now) -> Outcome {
+    match usual(view, deed, known, now) {
+        Some(rule) => Outcome::Allow(Charges { rules: RuleList::of(rule), always: false, spends: false }),
+        None => step_by_step(view, deed, known, now),
+    }
+}
+
+/// The usual case, without a walk over the steps: no deny rule is near, and the first allow rule at the deed's first index
+/// covers all of it and costs nothing. What it lets through, [`step_by_step`] lets through by the same rule; what it does
+/// not, it has no opinion on.
+pub(super) fn usual(view: &ViewInner, deed: &Deed<'_>, known: &Known<'_>, now: Now) -> Option<RuleIx> {
+    let table = view.table((deed.class, deed.object))?;
+    let way = table.way(deed.function);
+    if way == Way::Closed || table.has_always || !view.policy.serves_unit(deed.unit) {
+        return None;
+    }
+    let entry = table.allow.first_at(deed.first).filter(|entry| entry.last >= deed.last)?;
+    if !table.deny.is_clear(deed.first, deed.last) {
+        return None;
+    }
+    if entry.plain && way == Way::Open {
+        return Some(entry.rule);
+    }
+    let must_be_named = way == Way::Named;
+    let scales = Scales { policy: &view.policy, deed, known, identity: view.identity, now };
+    Hand { view, table, scales, must_be_named }.one(entry)
+}
+
+pub(super) fn step_by_step(view: &ViewInner, deed: &Deed<'_>, known: &Known<'_>, now: Now) -> Outcome {
     let policy = &*view.policy;
     let topic = (deed.class, deed.object);
     let must_be_named = policy.must_be_named(deed.class, deed.object, deed.function);
@@ -155,8 +194,7 @@ pub(super) fn judge_deed(view: &ViewInner, deed: &Deed<'_>, known: &Known<'_>, n
         && !table.has_always
         && let Some(rule) = hand.one_rule()
     {
-        let rules = RuleList::from_iter([rule]);
-        return Outcome::Allow(Charges { rules, always: false, spends: false });
+        return Outcome::Allow(Charges { rules: RuleList::of(rule), always: false, spends: false });
     }
     hand.together(touch)
 }
@@ -182,18 +220,22 @@ impl Hand<'_> {
     /// One rule that covers the whole deed and costs nothing: the usual case, without a list.
     fn one_rule(&self) -> Option<RuleIx> {
         let (first, last) = self.range();
-        let whole = |piece: &Piece| {
-            let covers = piece.first == first && piece.last == last && piece.mask & self.need() == self.need();
-            covers && piece.reach == Reach::Passes && piece.cost == 0
-        };
         let found = self.table.allow.visit(first, last, &mut |entry| {
-            let mut found = None;
-            if entry.first <= first && entry.last >= last {
-                self.weigh(entry, &mut |piece| found = whole(&piece).then_some(piece.rule));
-            }
+            let found = if entry.first <= first && entry.last >= last { self.one(entry) } else { None };
             found.map_or(ControlFlow::Continue(()), ControlFlow::Break)
         });
         found.break_value()
+    }
+
+    /// The entry's rule, where it covers the whole deed and costs nothing.
+    fn one(&self, entry: &Entry) -> Option<RuleIx> {
+        let whole = |piece: &Piece| {
+            let covers = (piece.first, piece.last) == self.range() && piece.mask & self.need() == self.need();
+            covers && piece.reach == Reach::Passes && piece.cost == 0
+        };
+        let mut found = None;
+        self.weigh(entry, &mut |piece| found = whole(&piece).then_some(piece.rule));
+        found
     }
 
     /// What all rules make of the deed together.
@@ -309,7 +351,7 @@ mod tests {
     use crate::{
         deed::Values,
         keys::Setting,
-        policy::fixture::{Gate, HOLDING, plan, told, write},
+        policy::fixture::{COIL, DISCRETE, Gate, HOLDING, INPUT, plan, told, write},
         protocol::Protocol,
         sentence::{Addressing, Form, Sentence},
     };
@@ -341,6 +383,38 @@ mod tests {
             ("write holding 95 = 1", "deny address_not_allowed!"),
             ("read holding 0-99", "allow 0"),
         ]);
+    }
+
+    /// What is expected here is what makes the usual message cheap; that it is right is a property (`properties`).
+    #[test]
+    fn the_usual_case_is_taken_where_one_rule_says_it_all_and_only_there() {
+        let allow = [
+            "hmi read holding 0-99",
+            "hmi write holding 40 = 0..1500",
+            "hmi write holding 50 = 0..9 during day",
+            "hmi write holding 60-61 = 0..9 max 1/h",
+            "hmi write coil 7 = off always",
+            "hmi read input 0-9 unit 2",
+            "eng read coil 0-9",
+            "hmi read discrete 0-9",
+            "hmi read discrete 10-19",
+        ];
+        let gate = Gate::new(&allow, &["any read holding 90", "any write holding 40 unit 2 = 7"]);
+        let short = |class, object, unit, function, (first, last), values| {
+            let (bit, qualifier, unselected) = (None, None, false);
+            let deed = Deed { class, object, unit, function, first, last, bit, values, qualifier, unselected };
+            usual(&gate.view.inner, &deed, &gate.known(), gate.now).map(|rule| rule.0)
+        };
+        let read = |object, unit, range| short(Class::Read, object, unit, 3, range, Values::None);
+        assert_eq!((read(HOLDING, 1, (0, 89)), read(HOLDING, 2, (91, 99))), (Some(0), Some(0)));
+        assert_eq!(read(HOLDING, 3, (0, 0)), None, "a unit that the conduit does not serve");
+        assert_eq!((read(HOLDING, 1, (89, 90)), read(HOLDING, 1, (99, 100))), (None, None), "denied, uncovered");
+        assert_eq!((read(INPUT, 2, (0, 9)), read(INPUT, 1, (0, 9))), (Some(5), None));
+        assert_eq!((read(COIL, 1, (0, 0)), read(DISCRETE, 1, (9, 10))), (None, None), "another's rule, two rules");
+        let write = |object, function, at| short(Class::Write, object, 1, function, (at, at), Values::Words(&[0, 0]));
+        assert_eq!((write(HOLDING, 6, 40), write(HOLDING, 22, 40)), (None, None), "a deny rule is near");
+        assert_eq!((write(HOLDING, 6, 50), write(HOLDING, 6, 60), write(COIL, 5, 7)), (None, None, None));
+        assert_eq!(short(Class::Read, HOLDING, 1, 300, (0, 0), Values::None), None, "a code without a bit");
     }
 
     #[test]

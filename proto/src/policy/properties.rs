@@ -6,10 +6,12 @@ use proptest::prelude::*;
 
 use super::{
     fixture::{COIL, Gate, HOLDING, plan, told},
+    judge::{Outcome, step_by_step, usual},
     *,
 };
 use crate::{
     deed::{Deed, ObjectId, Values},
+    sentence::{Addressing, Form},
     vocab::Class,
 };
 
@@ -149,6 +151,45 @@ fn simple() -> impl Strategy<Value = Simple> {
     )
 }
 
+/// A rule with any clauses, and whether it allows. Many cannot stand; they are left out.
+fn clauses() -> impl Strategy<Value = (String, bool)> {
+    fn maybe(clause: &'static [&'static str]) -> impl Strategy<Value = String> {
+        let absent = Just(String::new());
+        prop_oneof![4 => absent, 1 => prop::sample::select(clause).prop_map(|text| std::format!(" {text}"))]
+    }
+    let what = prop::sample::select(&["read coil", "read holding", "write coil", "write holding"][..]);
+    let who = prop::sample::select(&["any", "hmi", "scada-1", "eng"][..]);
+    let place = (0u32..3, 0u32..5, prop::option::weighted(0.2, (4u32..7, 0u32..3)));
+    let point = (maybe(&["bit 0", "bit 1"]), maybe(&["unit 1", "unit 2", "unit 1, 2"]));
+    let values = maybe(&["= 0..1", "= 0", "= 1", "= on", "= [0, 1]", "= []", "= 0..65537"]);
+    let change = (maybe(&["step 0", "step 1 up", "step 1 or to 0"]), maybe(&["as u32", "as f32", "as i16"]));
+    let form = (maybe(&["whole"]), maybe(&["via 6", "via 16, 22", "via 23", "via 3", "via 5, 15"]));
+    let later =
+        (maybe(&["when coil 4 = on"]), maybe(&["max 1/h", "spends pool"]), maybe(&["during day", "during not day"]));
+    let rest = (values, change, form, later, maybe(&["always"]), prop::bool::weighted(0.8));
+    (who, what, place, point, rest).prop_map(|(who, what, (first, length, more), (bit, unit), rest)| {
+        let (values, (step, kind), (whole, via), (when, max, during), always, allow) = rest;
+        let more = more.map_or(String::new(), |(first, length)| std::format!(", {first}-{}", first + length));
+        let clauses = [bit, unit, values, step, kind, whole, via, when, max, during, always].concat();
+        (std::format!("{who} {what} {first}-{}{more}{clauses}", first + length), allow)
+    })
+}
+
+/// The plan of those rules that can stand.
+fn standing(rules: &[(String, bool)]) -> Plan {
+    let mut all = plan(&[], &[]);
+    for (text, allow) in rules {
+        let parsed = Sentence::parse(text, Form::Rule, Protocol::Modbus.grammar(), Addressing::ZeroBased);
+        let Ok(sentence) = parsed else { continue };
+        let one = Rule { text: text.clone(), sentence, allow: *allow, id: String::new(), place: String::new() };
+        let alone = Plan { rules: [one.clone()].to_vec(), ..all.clone() };
+        if compile(&alone).is_ok() {
+            all.rules.push(one);
+        }
+    }
+    all
+}
+
 /// The verdict by the words of language.md, index by index.
 fn by_hand(rules: &[Simple], first: u32, words: &[u8]) -> &'static str {
     let indexes = first..first + u32::try_from(words.len() / 2).expect("short");
@@ -210,6 +251,28 @@ proptest! {
         let found = told(&gate.deeds(&[fixture::write(first, 16, &words)]));
         let meant = by_hand(&rules, first, &words);
         prop_assert!(found.starts_with(meant) && (meant == "allow" || found == meant), "{found}, not {meant}: {texts:?}");
+    }
+
+    /// The short way lets through nothing that the long way does not, and by the same rule.
+    #[test]
+    fn the_usual_case_is_what_the_steps_say(
+        rules in proptest::collection::vec(clauses(), 1..9),
+        deeds in proptest::collection::vec(deeds(), 40),
+        held in proptest::collection::vec((0u32..8, 0u16..2), 0..6),
+        day in any::<bool>(),
+    ) {
+        let mut gate = Gate::of(&standing(&rules)).at(0, if day { &[1] } else { &[] });
+        for (address, value) in held {
+            gate = gate.holds(COIL, address, &[value]).holds(HOLDING, address, &[value]);
+        }
+        for made in &deeds {
+            let deed = made.deed();
+            if let Some(rule) = usual(&gate.view.inner, &deed, &gate.known(), gate.now) {
+                let meant = Outcome::Allow(Charges { rules: RuleList::of(rule), always: false, spends: false });
+                let steps = step_by_step(&gate.view.inner, &deed, &gate.known(), gate.now);
+                prop_assert_eq!(steps, meant, "{:?} by {:?}", deed, rules);
+            }
+        }
     }
 
     /// A deny rule only ever takes away, and so does any clause added to an allow rule.

@@ -121,6 +121,16 @@ impl Ready {
         self.during.is_none_or(|(bit, not)| schedules.holds(bit) != not)
     }
 
+    /// Whether it says no more than who may do what, and where: any deed that its range holds passes it, by any function
+    /// that need not be named, on any unit.
+    pub(super) fn is_plain(&self) -> bool {
+        let Self { bit, units, values, typed, qualifiers, select_first, whole, step, via, when, .. } = self;
+        let what = bit.is_none() && units.is_empty() && via.is_empty() && qualifiers.is_empty() && !select_first;
+        let value = values.is_none() && !typed && !whole && step.is_none();
+        let later = when.is_none() && self.during.is_none() && !self.always && !self.spends();
+        self.allow && what && value && later
+    }
+
     pub(super) fn spends(&self) -> bool {
         !self.always && self.buckets.iter().any(Option::is_some)
     }

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use super::{
-    PolicySet, RuleIx, View, Who,
+    PolicySet, View, Who,
     compile::{Codes, Compiled, Topic},
     ready::Ready,
     tree::{Entry, Tree},
@@ -20,7 +20,7 @@ pub(crate) struct ViewInner {
 }
 
 /// The peer's rules on one topic.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     pub(super) allow: Tree,
     pub(super) deny: Tree,
@@ -28,12 +28,32 @@ pub(super) struct Table {
     pub(super) codes: Codes,
     /// Whether an allow rule here is an `always` rule.
     pub(super) has_always: bool,
+    /// Each function by its code.
+    functions: [Way; 128],
+}
+
+/// What is left to ask about a deed of one function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Who may do it at all.
+    Closed,
+    /// Where, and what: the settings serve it, and this peer is admitted.
+    Open,
+    /// The same, and whether the rule names the function.
+    Named,
+}
+
+impl Table {
+    /// A code of 128 or more is asked about step by step.
+    pub(super) fn way(&self, function: u16) -> Way {
+        self.functions.get(usize::from(function)).copied().unwrap_or(Way::Closed)
+    }
 }
 
 impl ViewInner {
     pub(super) fn table(&self, topic: Topic) -> Option<&Table> {
-        let place = self.topics.binary_search_by_key(&topic, |(topic, _)| *topic).ok()?;
-        self.topics.get(place).map(|(_, table)| table)
+        // A peer has rules on a dozen topics at the most.
+        self.topics.iter().find(|(one, _)| *one == topic).map(|(_, table)| table)
     }
 
     /// The peer's allow rules that admit the deed's class, object and function, by first index; all of them, or those
@@ -63,7 +83,9 @@ pub(super) fn view(set: &PolicySet, who: &Who) -> Arc<View> {
     let mut parts: BTreeMap<Topic, (Vec<Entry>, Vec<Entry>, Codes, bool)> = BTreeMap::new();
     for ready in policy.ready.iter().filter(|ready| ready.is_for(who)) {
         let (allow, deny, codes, has_always) = parts.entry(ready.topic).or_default();
-        let entries = ready.ranges.iter().map(|(first, last)| entry(*first, *last, ready.rule));
+        let plain = ready.is_plain();
+        let entry = |(first, last): &(u32, u32)| Entry { first: *first, last: *last, rule: ready.rule, plain };
+        let entries = ready.ranges.iter().map(entry);
         if ready.allow {
             allow.extend(entries);
             codes.add(&ready.via);
@@ -76,7 +98,8 @@ pub(super) fn view(set: &PolicySet, who: &Who) -> Arc<View> {
         .into_iter()
         .map(|(topic, (allow, deny, mut codes, has_always))| {
             codes.settle();
-            (topic, Table { allow: Tree::new(allow), deny: Tree::new(deny), codes, has_always })
+            let functions = functions(&policy, topic, &codes);
+            (topic, Table { allow: Tree::new(allow), deny: Tree::new(deny), codes, has_always, functions })
         })
         .collect();
     let identity = policy.identities.iter().position(|name| *name == who.identity);
@@ -84,6 +107,16 @@ pub(super) fn view(set: &PolicySet, who: &Who) -> Arc<View> {
     Arc::new(View { inner: ViewInner { policy, identity, topics } })
 }
 
-const fn entry(first: u32, last: u32, rule: RuleIx) -> Entry {
-    Entry { first, last, rule }
+/// The way of each function on a topic, for a peer whose allow rules admit `codes`.
+fn functions(policy: &Compiled, topic: Topic, codes: &Codes) -> [Way; 128] {
+    let mut ways = [Way::Closed; 128];
+    let Some(anyone) = policy.admitted.get(&topic) else { return ways };
+    for (code, way) in (0u16..).zip(&mut ways) {
+        let must_be_named = policy.must_be_named(topic.0, topic.1, code);
+        let admitted = anyone.admits(code, must_be_named) && codes.admits(code, must_be_named);
+        if admitted && policy.serves_function(code) {
+            *way = if must_be_named { Way::Named } else { Way::Open };
+        }
+    }
+    ways
 }

@@ -4,6 +4,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::modbus::{
+    frame::Pen,
     tables::HOLDING,
     vectors::{device, device_with, hex, word},
 };

@@ -7,7 +7,7 @@
 //! Modbus over serial line 2.5.1. On a stream no silence ends a message: its length follows from the function, or from
 //! the counts in it, and the CRC must be right there (MB-07, MB-32).
 
-use super::{Adu, Framed, Sheet};
+use super::{Adu, Framed, Pen, Sheet};
 use crate::{
     modbus::function::{self, DEVICE_ID, EXCEPTION, PDU_MAX, Shape},
     reader::Reader,

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::super::{
-    frame::Sheet,
+    frame::{Pen, Sheet},
     function::EXCEPTION,
     keys::{Framing, Ways},
     refusal,

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     half::Outcome,
     modbus::{
+        frame::Pen,
         function::EXCEPTION,
         response::Response,
         vectors::{hex, peer, peer_with, word},

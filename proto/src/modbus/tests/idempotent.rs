@@ -7,7 +7,7 @@
 use std::{eprintln, vec, vec::Vec};
 
 use super::super::{
-    frame::{self, Framed, Sheet, rtu},
+    frame::{self, Framed, Pen, Sheet, rtu},
     function::{self, shape},
     request::Request,
     response::Response,
