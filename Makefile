@@ -47,6 +47,7 @@ deb:
 
 bench:
 	cargo bench --bench path
+	cargo bench --bench versus
 
 soak:
 	SLUICEGATE_SEEDS=20000 cargo test --release --test sluicegate-tests simulation -- --nocapture

@@ -1,6 +1,13 @@
-//! Who answers behind every contender? A Modbus server that costs as little as it can, on a thread of its own.
+//! Who answers behind every contender? A Modbus server that costs as little as it can, on a thread of its own; and for
+//! bulk one that swallows everything and one that never stops talking.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,15 +15,70 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Starts the device; it lives as long as the process.
-pub(crate) fn start() -> SocketAddr {
+use crate::lab;
+
+/// What stands behind the contenders on this machine's own loopback.
+pub(crate) struct Devices {
+    pub(crate) modbus: SocketAddr,
+    /// Takes everything.
+    pub(crate) sink: SocketAddr,
+    /// Says one thing for ever, once it was spoken to.
+    pub(crate) source: SocketAddr,
+    /// Bytes that the sink took.
+    pub(crate) sunk: Arc<AtomicU64>,
+}
+
+impl Devices {
+    /// Starts them; they live as long as the process.
+    pub(crate) fn start() -> Self {
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let sunk = Arc::new(AtomicU64::new(0));
+        let counts = Arc::clone(&sunk);
+        let started = "a device on loopback starts";
+        Self {
+            modbus: listen(None, here, serve).expect(started),
+            sink: listen(None, here, move |stream| swallow(stream, Arc::clone(&counts))).expect(started),
+            source: listen(None, here, pour).expect(started),
+            sunk,
+        }
+    }
+}
+
+/// The Modbus server in a namespace, on all of its addresses.
+pub(crate) fn start_in(space: &str, port: u16) -> Result<SocketAddr, String> {
+    listen(Some(space.to_owned()), SocketAddr::from(([0, 0, 0, 0], port)), serve)
+}
+
+/// A thread that gives each connection to `serve`.
+fn listen<F>(
+    space: Option<String>,
+    bind: SocketAddr,
+    serve: impl Fn(TcpStream) -> F + Send + 'static,
+) -> Result<SocketAddr, String>
+where
+    F: Future<Output = ()> + 'static,
+{
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async move {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            tell.send(listener.local_addr().expect("an address")).expect("the bench waits");
+            let bound = async {
+                space.as_deref().map_or(Ok(()), lab::enter)?;
+                let listener = TcpListener::bind(bind).await.map_err(|error| format!("device: {error}"))?;
+                let address = listener.local_addr().map_err(|error| format!("device: {error}"))?;
+                Ok::<_, String>((listener, address))
+            };
+            let listener = match bound.await {
+                Ok((listener, address)) => {
+                    let _ = tell.send(Ok(address));
+                    listener
+                }
+                Err(why) => {
+                    let _ = tell.send(Err(why));
+                    return;
+                }
+            };
             let mut sessions = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 sessions.spawn_local(serve(stream));
@@ -24,7 +86,21 @@ pub(crate) fn start() -> SocketAddr {
             }
         });
     });
-    told.recv().expect("the device starts")
+    told.recv().map_err(|_| "the device's thread ended".to_owned())?
+}
+
+async fn swallow(mut stream: TcpStream, sunk: Arc<AtomicU64>) {
+    let mut buffer = vec![0; 256 * 1024];
+    while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+        sunk.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+async fn pour(mut stream: TcpStream) {
+    let chunk = vec![0x5a; 64 * 1024];
+    if let Ok(1..) = stream.read(&mut [0; 64]).await {
+        while stream.write_all(&chunk).await.is_ok() {}
+    }
 }
 
 async fn serve(mut stream: TcpStream) {

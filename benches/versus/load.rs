@@ -1,12 +1,25 @@
 //! What do the clients do, and what did they see?
 //!
+//! ```text
+//! load       closed loop, churn, idle sessions
+//! open       open loop: requests leave by the clock, whatever becomes of those before
+//! beside     what goes on beside the honest: attackers, slow clients, scrapes, reloads
+//! bulk       bytes in one direction
+//! ```
 //! Nine requests in ten read ten registers, the tenth writes two. An answer that is none ends the measurement: a
 //! contender that refuses or loses requests has no figures.
+
+#[path = "load/beside.rs"]
+pub(crate) mod beside;
+#[path = "load/bulk.rs"]
+pub(crate) mod bulk;
+#[path = "load/open.rs"]
+pub(crate) mod open;
 
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -15,16 +28,16 @@ use std::{
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::{JoinSet, LocalSet},
-    time::{sleep, sleep_until},
+    time::sleep,
 };
 use tokio_rustls::TlsConnector;
 
 use crate::device::whole;
 
 /// Before anything is counted.
-const WARM_UP: Duration = Duration::from_millis(400);
+pub(crate) const WARM_UP: Duration = Duration::from_millis(400);
 /// One answer may take this long before the measurement is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,6 +46,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// The server names that the clients ask for, in turn.
+    pub(crate) names: Arc<[ServerName<'static>]>,
+    /// The source of the connections, where it matters.
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// What was seen in the measured time.
@@ -55,30 +72,51 @@ struct Client {
 }
 
 impl Target {
-    async fn connect(&self) -> io::Result<Client> {
-        let stream = TcpStream::connect(self.address).await?;
+    async fn connect(&self, place: usize) -> io::Result<Client> {
+        let stream = match self.from {
+            None => TcpStream::connect(self.address).await?,
+            Some(from) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind(SocketAddr::new(from, 0))?;
+                socket.connect(self.address).await?
+            }
+        };
+        self.greet(stream, place).await
+    }
+
+    async fn greet(&self, stream: TcpStream, place: usize) -> io::Result<Client> {
         stream.set_nodelay(true)?;
         let stream: Box<dyn Duplex> = match &self.tls {
             None => Box::new(stream),
             Some(config) => {
-                let name = ServerName::try_from("gate").expect("a name");
+                let name = self.names[place % self.names.len()].clone();
                 Box::new(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?)
             }
         };
         Ok(Client { stream, input: Vec::with_capacity(4096), next: 0 })
     }
 
+    /// Clients that have each asked once: where the near end of a tunnel takes them, the far end has by then, too.
+    async fn connect_and_ask(&self, count: usize) -> Result<Vec<Client>, String> {
+        let mut all = self.connect_all(count).await?;
+        for client in &mut all {
+            within(client.ask(1, || ())).await.map_err(|error| format!("first request: {error}"))?;
+        }
+        Ok(all)
+    }
+
     /// Many at once, but not all at once: a listen queue is finite.
-    async fn connect_all(&self, count: usize) -> io::Result<Vec<Client>> {
+    async fn connect_all(&self, count: usize) -> Result<Vec<Client>, String> {
         let mut clients = Vec::with_capacity(count);
         while clients.len() < count {
             let mut some = JoinSet::new();
-            for _ in clients.len()..count.min(clients.len() + 64) {
+            for place in clients.len()..count.min(clients.len() + 64) {
                 let target = self.clone();
-                some.spawn_local(async move { target.connect().await });
+                some.spawn_local(async move { within(target.connect(place)).await });
             }
             while let Some(one) = some.join_next().await {
-                clients.push(one.map_err(io::Error::other)??);
+                let one = one.map_err(|error| error.to_string())?;
+                clients.push(one.map_err(|error| format!("connect: {error}"))?);
             }
         }
         Ok(clients)
@@ -136,10 +174,17 @@ impl Board {
     fn answered(&self, since: Instant) {
         if self.counts.get() {
             self.done.set(self.done.get() + 1);
-            let nanos = u32::try_from(since.elapsed().as_nanos()).unwrap_or(u32::MAX);
-            self.latencies.borrow_mut().push(nanos);
+            self.latencies.borrow_mut().push(nanos(since));
         }
     }
+
+    fn failed(&self, error: &io::Error) {
+        self.fault.borrow_mut().get_or_insert(error.to_string());
+    }
+}
+
+fn nanos(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
 /// Runs one measurement on this thread.
@@ -156,7 +201,7 @@ pub(crate) async fn closed(
     around: &mut dyn FnMut(),
 ) -> Result<Seen, String> {
     let board = Rc::new(Board::default());
-    let all = target.connect_all(clients).await.map_err(|error| format!("connect: {error}"))?;
+    let all = target.connect_and_ask(clients).await?;
     let mut tasks = JoinSet::new();
     for mut client in all {
         let board = Rc::clone(&board);
@@ -164,44 +209,9 @@ pub(crate) async fn closed(
             loop {
                 let since = Instant::now();
                 if let Err(error) = within(client.ask(depth, || board.answered(since))).await {
-                    board.fault.borrow_mut().get_or_insert(error.to_string());
+                    board.failed(&error);
                     return;
                 }
-            }
-        });
-    }
-    window(&board, time, around).await
-}
-
-/// `clients` that together send `rate` requests a second, whatever becomes of them. A request whose connection still
-/// waits for an answer is late from its intended time on (no coordinated omission).
-pub(crate) async fn open(
-    target: &Target,
-    (clients, rate): (usize, u32),
-    time: Duration,
-    around: &mut dyn FnMut(),
-) -> Result<Seen, String> {
-    let board = Rc::new(Board::default());
-    let all = target.connect_all(clients).await.map_err(|error| format!("connect: {error}"))?;
-    let every = Duration::from_secs(1) * u32::try_from(clients).expect("few") / rate;
-    let start = Instant::now() + Duration::from_millis(50);
-    let mut tasks = JoinSet::new();
-    for (place, mut client) in (0u32..).zip(all) {
-        let board = Rc::clone(&board);
-        let mut due = start + every * place / u32::try_from(clients).expect("few");
-        tasks.spawn_local(async move {
-            loop {
-                let late = Instant::now() >= due;
-                if !late {
-                    sleep_until(due.into()).await;
-                }
-                // The timer's own delay is not the contender's.
-                let since = if late { due } else { Instant::now() };
-                if let Err(error) = within(client.ask(1, || board.answered(since))).await {
-                    board.fault.borrow_mut().get_or_insert(error.to_string());
-                    return;
-                }
-                due += every;
             }
         });
     }
@@ -223,14 +233,14 @@ pub(crate) async fn churn(
             loop {
                 let since = Instant::now();
                 let once = async {
-                    let mut client = target.connect().await?;
+                    let mut client = target.connect(0).await?;
                     client.ask(1, || ()).await?;
                     client.stream.shutdown().await
                 };
                 match within(once).await {
                     Ok(()) => board.answered(since),
                     Err(error) => {
-                        board.fault.borrow_mut().get_or_insert(error.to_string());
+                        board.failed(&error);
                         return;
                     }
                 }
@@ -243,60 +253,10 @@ pub(crate) async fn churn(
 /// `clients` sessions that have each asked once and now say nothing. `around` is called before the first and when all stand.
 pub(crate) async fn idle(target: &Target, clients: usize, around: &mut dyn FnMut()) -> Result<Seen, String> {
     around();
-    let mut all = target.connect_all(clients).await.map_err(|error| format!("connect: {error}"))?;
-    for client in &mut all {
-        within(client.ask(1, || ())).await.map_err(|error| error.to_string())?;
-    }
+    let _all = target.connect_and_ask(clients).await?;
     sleep(Duration::from_secs(1)).await;
     around();
     Ok(Seen { done: clients as u64, ..Seen::default() })
-}
-
-/// Refused requests and handshakes at these rates, until it is dropped. Nobody counts them.
-pub(crate) async fn attack(target: &Target, refused: u32, handshakes: u32) {
-    const CLIENTS: u32 = 10;
-    let mut tasks = JoinSet::new();
-    for _ in 0..CLIENTS {
-        let target = target.clone();
-        tasks.spawn_local(async move {
-            let every = Duration::from_millis(10);
-            let burst = refused / CLIENTS / 100;
-            loop {
-                let Ok(client) = target.connect().await else { continue };
-                let (mut reader, mut writer) = tokio::io::split(client.stream);
-                let drain = async {
-                    let mut sink = [0; 4096];
-                    while reader.read(&mut sink).await.is_ok_and(|n| n > 0) {}
-                };
-                let flood = async {
-                    for id in 0u16.. {
-                        let mut output = Vec::new();
-                        for step in 0..burst {
-                            let id = id.wrapping_mul(100).wrapping_add(step as u16);
-                            output.extend_from_slice(&id.to_be_bytes());
-                            output.extend_from_slice(&[0, 0, 0, 6, 1, 6, 0, 95, 0, 1]);
-                        }
-                        if writer.write_all(&output).await.is_err() || writer.flush().await.is_err() {
-                            return;
-                        }
-                        sleep(every).await;
-                    }
-                };
-                tokio::select! { () = drain => {}, () = flood => {} }
-            }
-        });
-    }
-    for _ in 0..CLIENTS {
-        let target = target.clone();
-        let every = Duration::from_secs(1) * CLIENTS / handshakes;
-        tasks.spawn_local(async move {
-            loop {
-                let _ = within(target.connect()).await;
-                sleep(every).await;
-            }
-        });
-    }
-    while tasks.join_next().await.is_some() {}
 }
 
 async fn within<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -315,6 +275,9 @@ async fn window(board: &Board, time: Duration, around: &mut dyn FnMut()) -> Resu
     around();
     if let Some(fault) = board.fault.take() {
         return Err(fault);
+    }
+    if board.done.get() == 0 {
+        return Err("no answer in the measured time".into());
     }
     Ok(Seen { done: board.done.get(), took, latencies: board.latencies.take() })
 }

@@ -1,6 +1,7 @@
 //! What is the floor? A relay of our own that terminates TLS and reads nothing: buffered rustls over epoll, one thread.
 //!
-//! Run as a process of its own, by this bench's own binary: `versus null-relay PKI LISTEN DEVICE`.
+//! Run as a process of its own, by this bench's own binary: `versus null-relay PKI LISTEN DEVICE` takes TLS and dials
+//! plain TCP, `versus null-dial PKI LISTEN GATE` takes plain TCP and dials TLS: the near end of a tunnel.
 
 use std::{
     collections::HashMap,
@@ -13,8 +14,8 @@ use std::{
 
 use rustix::event::epoll;
 use rustls::{
-    ServerConfig, ServerConnection,
-    pki_types::{PrivateKeyDer, pem::PemObject},
+    ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection,
+    pki_types::{PrivateKeyDer, ServerName, pem::PemObject},
     server::WebPkiClientVerifier,
 };
 
@@ -22,19 +23,28 @@ use crate::plant;
 
 /// The word that starts it.
 pub(crate) const COMMAND: &str = "null-relay";
+/// The word that starts a near end.
+pub(crate) const DIAL: &str = "null-dial";
 
-/// One peer and its device connection.
+/// One peer's two connections.
 struct Pair {
-    tls: ServerConnection,
-    peer: TcpStream,
-    device: TcpStream,
+    tls: Connection,
+    secure: TcpStream,
+    plain: TcpStream,
+}
+
+/// Which side of it is TLS.
+enum Side {
+    Takes(Arc<ServerConfig>),
+    Dials(Arc<ClientConfig>),
 }
 
 /// Runs until it is killed.
 pub(crate) fn run(words: &[String]) {
     crate::process::raise_file_limit();
-    let [pki, listen, device] = words else { panic!("null-relay PKI LISTEN DEVICE") };
-    let config = server(Path::new(pki));
+    let [word, pki, listen, device] = words else { panic!("null-relay|null-dial PKI LISTEN DEVICE") };
+    let pki = Path::new(pki);
+    let side = if word == DIAL { Side::Dials(plant::client(pki, "scada")) } else { Side::Takes(server(pki)) };
     let device: SocketAddr = device.parse().expect("an address");
     let listener = TcpListener::bind(listen).expect("the port is free");
     listener.set_nonblocking(true).expect("a socket");
@@ -50,9 +60,9 @@ pub(crate) fn run(words: &[String]) {
             let token = event.data.u64();
             if token == LISTENER {
                 while let Ok((peer, _)) = listener.accept() {
-                    if let Ok(pair) = pair(&config, peer, device) {
-                        watch(&poll, &pair.peer, next * 2);
-                        watch(&poll, &pair.device, next * 2 + 1);
+                    if let Ok(pair) = pair(&side, peer, device) {
+                        watch(&poll, &pair.secure, next * 2);
+                        watch(&poll, &pair.plain, next * 2 + 1);
                         pairs.insert(next, pair);
                         next += 1;
                     }
@@ -87,20 +97,33 @@ fn server(pki: &Path) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn pair(config: &Arc<ServerConfig>, peer: TcpStream, device: SocketAddr) -> io::Result<Pair> {
+fn pair(side: &Side, peer: TcpStream, device: SocketAddr) -> io::Result<Pair> {
     let device = TcpStream::connect(device)?;
     for socket in [&peer, &device] {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
     }
-    let tls = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
-    Ok(Pair { tls, peer, device })
+    let (mut tls, secure, plain) = match side {
+        Side::Takes(config) => {
+            let tls = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+            (Connection::Server(tls), peer, device)
+        }
+        Side::Dials(config) => {
+            let gate = ServerName::try_from("gate").expect("a name");
+            let tls = ClientConnection::new(Arc::clone(config), gate).map_err(io::Error::other)?;
+            (Connection::Client(tls), device, peer)
+        }
+    };
+    tls.set_buffer_limit(None);
+    let mut pair = Pair { tls, secure, plain };
+    pair.flush()?;
+    Ok(pair)
 }
 
 impl Pair {
-    /// Peer to device. Whether the pair lives on.
+    /// From the TLS side to the plain one. Whether the pair lives on.
     fn upward(&mut self, scratch: &mut [u8]) -> io::Result<bool> {
-        match self.tls.read_tls(&mut self.peer) {
+        match self.tls.read_tls(&mut self.secure) {
             Ok(0) => return Ok(false),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -109,15 +132,15 @@ impl Pair {
         let state = self.tls.process_new_packets().map_err(io::Error::other)?;
         if state.plaintext_bytes_to_read() > 0 {
             let n = self.tls.reader().read(scratch)?;
-            write_all(&mut self.device, &scratch[..n])?;
+            write_all(&mut self.plain, &scratch[..n])?;
         }
         self.flush()?;
         Ok(!state.peer_has_closed())
     }
 
-    /// Device to peer.
+    /// From the plain side to the TLS one.
     fn downward(&mut self, scratch: &mut [u8]) -> io::Result<bool> {
-        match self.device.read(scratch) {
+        match self.plain.read(scratch) {
             Ok(0) => return Ok(false),
             Ok(n) => self.tls.writer().write_all(&scratch[..n])?,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -129,9 +152,9 @@ impl Pair {
 
     fn flush(&mut self) -> io::Result<()> {
         while self.tls.wants_write() {
-            match self.tls.write_tls(&mut self.peer) {
+            match self.tls.write_tls(&mut self.secure) {
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => writable(&self.peer)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => writable(&self.secure)?,
                 Err(error) => return Err(error),
             }
         }

@@ -16,6 +16,10 @@ pub(crate) struct Plan {
     /// A quick run shows that everything works; nobody quotes it.
     pub(crate) quick: bool,
     pub(crate) out: PathBuf,
+    /// The page of this earlier run is to be printed, and nothing measured.
+    pub(crate) render: Option<PathBuf>,
+    /// Into this page, instead of onto the terminal.
+    pub(crate) page: Option<PathBuf>,
 }
 
 const QUICK_CONTENDERS: &[&str] = &["direct", "null-relay", "nginx", "sluicegate"];
@@ -28,9 +32,11 @@ impl Plan {
             contenders: contender::all(),
             scenarios: scenario::all(),
             rounds: 5,
-            seconds: Duration::from_secs(3),
+            seconds: Duration::from_millis(1500),
             quick: false,
             out: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("versus"),
+            render: None,
+            page: None,
         };
         let (mut contenders, mut scenarios): (Option<Vec<String>>, Option<Vec<String>>) = (None, None);
         let (mut rounds, mut seconds) = (None, None);
@@ -42,13 +48,15 @@ impl Plan {
                 "--bench" => {}
                 "--quick" => plan.quick = true,
                 "--rounds" => rounds = Some(number(value()?)?),
-                "--seconds" => seconds = Some(number(value()?)?),
+                "--seconds" => seconds = Some(duration(value()?)?),
                 "--contenders" => contenders = Some(list(value()?)),
                 "--scenarios" => scenarios = Some(list(value()?)),
                 "--out" => plan.out = value()?.into(),
+                "--page" => plan.page = Some(value()?.into()),
+                "--render" => plan.render = Some(value()?.into()),
                 _ => {
                     return Err(format!(
-                        "what is {word}? known: --quick --rounds --seconds --contenders --scenarios --out"
+                        "what is {word}? known: --quick --rounds --seconds --contenders --scenarios --out --render --page"
                     ));
                 }
             }
@@ -59,10 +67,21 @@ impl Plan {
             (plan.rounds, plan.seconds) = (3, Duration::from_secs(1));
         }
         plan.rounds = rounds.unwrap_or(plan.rounds).max(1);
-        plan.seconds = seconds.map_or(plan.seconds, |n| Duration::from_secs(n as u64)).max(Duration::from_secs(1));
+        plan.seconds = seconds.unwrap_or(plan.seconds).max(Duration::from_millis(200));
         keep(&mut plan.contenders, |one| one.name, contenders)?;
         keep(&mut plan.scenarios, |one| one.name, scenarios)?;
         Ok(plan)
+    }
+}
+
+impl Plan {
+    /// About how long it will take with the contenders that are `here`.
+    pub(crate) fn estimate(&self, here: &[&Contender]) -> Duration {
+        let of = |scenario: &Scenario| {
+            let takers = here.iter().filter(|one| scenario.takes(one)).count() * scenario.rounds(self.rounds);
+            scenario.estimate(self.seconds) * u32::try_from(takers).unwrap_or(u32::MAX)
+        };
+        self.scenarios.iter().map(of).sum()
     }
 }
 
@@ -79,6 +98,11 @@ fn keep<T>(all: &mut Vec<T>, name: impl Fn(&T) -> &'static str, named: Option<Ve
 
 fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::to_owned).collect()
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text} is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("{text}: {error}"))
 }
 
 fn number(text: &str) -> Result<usize, String> {

@@ -4,9 +4,8 @@
 //! resumption: what the clients offer decides it, so that no contender is measured with other cryptography.
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use rustls::{
@@ -17,26 +16,37 @@ use rustls::{
 use sluicegate::pki;
 use tempfile::TempDir;
 
-use crate::device;
+use crate::{contender, device::Devices, lab::Lab};
+
+/// Conduits that share a listener are told apart by name, and the certificate has them all.
+const MOST_CONDUITS: usize = 500;
 
 /// The temporary plant.
 pub(crate) struct Plant {
     folder: TempDir,
-    pub(crate) device: SocketAddr,
+    /// Where every configuration that was used is kept.
+    kept: PathBuf,
+    pub(crate) devices: Devices,
+    inspection: OnceLock<Result<Lab, String>>,
+    tunnel: OnceLock<Result<Lab, String>>,
     /// How the clients speak TLS.
     pub(crate) client: Arc<ClientConfig>,
 }
 
 impl Plant {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(out: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("pki");
         pki::init(&dir, "plant").expect("a CA");
-        for (name, server) in [("gate", true), ("scada", false), ("attacker", false)] {
+        for (name, server) in [("gate", true), ("many", true), ("scada", false), ("attacker", false)] {
             let request = pki::Request {
                 name: name.into(),
                 uris: vec![format!("spiffe://bench/{name}")],
-                dnss: if server { vec!["gate".into()] } else { Vec::new() },
+                dnss: match name {
+                    "gate" => vec!["gate".into()],
+                    "many" => (0..MOST_CONDUITS).map(contender::name).collect(),
+                    _ => Vec::new(),
+                },
                 ips: Vec::new(),
                 role: None,
                 days: 30,
@@ -44,10 +54,15 @@ impl Plant {
             };
             pki::issue(&dir, Some("plant"), &request).expect("a certificate");
         }
-        let both = [dir.join("gate.crt"), dir.join("gate.key")].map(|file| std::fs::read(file).expect("it was made"));
-        std::fs::write(dir.join("gate.pem"), both.concat()).expect("written");
-        let client = client(&dir, "scada");
-        Self { folder, device: device::start(), client }
+        for name in ["gate", "scada"] {
+            let both =
+                ["crt", "key"].map(|part| std::fs::read(dir.join(format!("{name}.{part}"))).expect("it was made"));
+            std::fs::write(dir.join(format!("{name}.pem")), both.concat()).expect("written");
+        }
+        let kept = out.join("configs");
+        std::fs::create_dir_all(&kept).expect("a folder for the configurations");
+        let (client, devices) = (client(&dir, "scada"), Devices::start());
+        Self { folder, kept, devices, client, inspection: OnceLock::new(), tunnel: OnceLock::new() }
     }
 
     /// How the holder of another certificate speaks TLS.
@@ -64,11 +79,32 @@ impl Plant {
         self.pki().join(name).display().to_string()
     }
 
+    /// Client and device with something that inspects between them.
+    pub(crate) fn inspection(&self) -> Result<&Lab, String> {
+        self.inspection.get_or_init(Lab::inspection).as_ref().map_err(Clone::clone)
+    }
+
+    /// Client and device with a tunnel between them.
+    pub(crate) fn tunnel(&self) -> Result<&Lab, String> {
+        self.tunnel.get_or_init(Lab::tunnel).as_ref().map_err(Clone::clone)
+    }
+
+    /// Keeps what a contender is given: a configuration, or a command line.
+    pub(crate) fn keep(&self, name: &str, text: &str) {
+        std::fs::write(self.kept.join(name), text).expect("the configuration is kept");
+    }
+
     /// Writes a contender's configuration.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let file = self.folder.path().join(name);
+        let file = self.written(name);
+        self.keep(name, text);
         std::fs::write(&file, text).expect("the configuration is written");
         file
+    }
+
+    /// Where a configuration was written.
+    pub(crate) fn written(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// A fresh folder for what a contender writes.
@@ -101,7 +137,8 @@ pub(crate) fn roots(dir: &Path) -> RootCertStore {
     roots
 }
 
-fn client(dir: &Path, name: &str) -> Arc<ClientConfig> {
+/// How the holder of certificate `name` speaks TLS.
+pub(crate) fn client(dir: &Path, name: &str) -> Arc<ClientConfig> {
     let key = PrivateKeyDer::from_pem_file(dir.join(format!("{name}.key"))).expect("a key");
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])

@@ -1,9 +1,24 @@
-//! How is a run told: as a table, as JSON, as plots?
+//! How is a run told: as a table, as JSON, as plots, as a page?
+//!
+//! ```text
+//! report    what was measured, as tables on the terminal and as JSON
+//! targets   what was aimed at, and whether it was reached
+//! plot      bars of a scenario, as SVG
+//! page      the results of docs/performance.md, from the JSON of a run
+//! ```
+
+#[path = "report/page.rs"]
+mod page;
+#[path = "report/plot.rs"]
+mod plot;
+#[path = "report/targets.rs"]
+pub(crate) mod targets;
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+pub(crate) use self::page::render;
 use crate::{
     contender::{Contender, Kind},
     plan::Plan,
@@ -15,7 +30,7 @@ use crate::{
 pub(crate) struct Report {
     header: Value,
     contenders: Vec<Value>,
-    order: Vec<(&'static str, Kind)>,
+    order: Vec<&'static str>,
     /// scenario -> contender -> figure -> one value a round
     rows: BTreeMap<&'static str, BTreeMap<&'static str, Columns>>,
     scenarios: Vec<Value>,
@@ -25,17 +40,21 @@ pub(crate) struct Report {
 type Columns = Vec<(&'static str, Vec<f64>)>;
 
 impl Report {
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, words: &[String]) -> Self {
         let told = |program: &str, arguments: &[&str]| {
             let output = Command::new(program).args(arguments).output();
             output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
         };
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+        let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "--bench").collect();
         let header = json!({
-            "quotable": !plan.quick && !cfg!(debug_assertions),
+            "command": format!("cargo bench --bench versus -- {}", words.join(" ")).trim_end_matches([' ', '-']),
+            "commit": told("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"]),
+            "date": told("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
+            "quotable": !plan.quick && !cfg!(debug_assertions) && plan.rounds >= 5,
             "rounds": plan.rounds,
-            "seconds": plan.seconds.as_secs(),
+            "seconds": plan.seconds.as_secs_f64(),
             "machine": { "kernel": told("uname", &["-sr"]), "cpu": model.trim_matches([' ', '\t', ':']),
                          "cores": std::thread::available_parallelism().map_or(0, usize::from) },
             "rustc": told("rustc", &["-V"]),
@@ -52,15 +71,15 @@ impl Report {
     }
 
     pub(crate) fn present(&mut self, one: &Contender, version: &str) {
-        println!("{:<16} {version}", one.name);
-        self.order.push((one.name, one.kind));
-        self.contenders.push(json!({ "name": one.name, "version": version }));
+        println!("{:<18} {version}", one.name);
+        self.order.push(one.name);
+        self.contenders.push(json!({ "name": one.name, "kind": kind(one.kind), "version": version }));
     }
 
     /// A missing contender is named loudly: its column would make the run look better than it is.
     pub(crate) fn missing(&mut self, one: &Contender, why: &str) {
-        println!("!! {:<13} MISSING: {why}", one.name);
-        self.contenders.push(json!({ "name": one.name, "missing": why }));
+        println!("!! {:<15} MISSING: {why}", one.name);
+        self.contenders.push(json!({ "name": one.name, "kind": kind(one.kind), "missing": why }));
     }
 
     pub(crate) fn add(&mut self, scenario: &Scenario, one: &Contender, figures: Figures) {
@@ -77,15 +96,14 @@ impl Report {
         self.failures.push(json!({ "scenario": scenario.name, "contender": one.name, "why": why }));
     }
 
-    /// Prints a scenario's rows: medians, the spread in brackets, and ours against the best peer.
+    /// Closes a scenario and prints its rows: medians, the spread in brackets, and ours against the best peer.
     pub(crate) fn table(&mut self, scenario: &Scenario) {
         println!("\n{}: {}", scenario.name, scenario.what);
         let Some(rows) = self.rows.get(scenario.name) else { return println!("  nobody") };
-        let mut told = serde_json::Map::new();
-        for (name, _) in &self.order {
+        let mut told = Map::new();
+        for name in &self.order {
             let Some(columns) = rows.get(name) else { continue };
-            let mut line = format!("  {name:<16}");
-            let mut figures = serde_json::Map::new();
+            let (mut figures, mut line) = (Map::new(), format!("  {name:<18}"));
             for (figure, values) in columns {
                 let Some(spread) = Spread::of(values) else { continue };
                 let _ = write!(line, "{figure} {:.1} [{:.1}..{:.1}]  ", spread.median, spread.least, spread.most);
@@ -96,43 +114,29 @@ impl Report {
             println!("{line}");
             told.insert((*name).into(), Value::Object(figures));
         }
-        let ratios = self.ratios(scenario.name);
-        ratios.iter().for_each(|(figure, peer, ratio)| println!("  ours / best peer, {figure}: {ratio:.2} ({peer})"));
-        let ratios: Vec<Value> = ratios
-            .into_iter()
-            .map(|(figure, peer, ratio)| json!({ "figure": figure, "peer": peer, "ratio": ratio }))
-            .collect();
-        self.scenarios.push(json!({
-            "name": scenario.name, "what": scenario.what, "figures": told, "ours_against_best_peer": ratios
-        }));
-    }
-
-    /// Ours against the best peer, where less is better.
-    fn ratios(&self, scenario: &str) -> Vec<(&'static str, &'static str, f64)> {
-        let Some(rows) = self.rows.get(scenario) else { return Vec::new() };
-        let median = |name: &str, figure: &str| {
-            let values = rows.get(name)?.iter().find(|(known, _)| *known == figure)?;
-            Some(Spread::of(&values.1)?.median)
-        };
-        let named = |kind: Kind| self.order.iter().filter(move |(_, one)| *one == kind).map(|(name, _)| *name);
-        let mut ratios = Vec::new();
-        for figure in ["cpu-us", "p50-us", "p99-us", "bytes/session"] {
-            let best = named(Kind::Peer)
-                .filter_map(|name| Some((name, median(name, figure)?)))
-                .min_by(|one, other| one.1.total_cmp(&other.1));
-            let ours = named(Kind::Ours).find_map(|name| median(name, figure));
-            if let (Some((peer, best)), Some(ours)) = (best, ours) {
-                ratios.push((figure, peer, ours / best));
+        self.scenarios.push(json!({ "name": scenario.name, "what": scenario.what, "figures": told }));
+        let run = self.json();
+        for (ours, figure) in [("sluicegate", "cpu-us"), ("sluicegate-shared", "cpu-us"), ("sluicegate", "p50-us")] {
+            if let Some((ratio, peer)) = targets::against_best_peer(&run, scenario.name, figure, ours) {
+                println!("  {ours} / best peer, {figure}: {ratio:.2} ({peer})");
             }
         }
-        ratios
     }
 
-    /// Writes `versus.json` and a plot a scenario.
+    fn json(&self) -> Value {
+        json!({ "run": self.header, "contenders": self.contenders, "scenarios": self.scenarios, "failures": self.failures })
+    }
+
+    /// Prints the targets; writes `versus.json`, a plot a scenario, and the page.
     pub(crate) fn finish(&self, plan: &Plan) {
-        let all = json!({
-            "run": self.header, "contenders": self.contenders, "scenarios": self.scenarios, "failures": self.failures
-        });
+        let mut run = self.json();
+        let rows = targets::judge(&run);
+        println!("\nTargets (medians of {} rounds of this run)", plan.rounds);
+        rows.iter().for_each(|row| println!("  {row}"));
+        for missing in self.contenders.iter().filter(|one| one.get("missing").is_some()) {
+            println!("!! not in this run: {}: {}", missing["name"], missing["missing"]);
+        }
+        run["targets"] = rows.iter().map(targets::Row::json).collect();
         let write = |name: String, text: String| {
             let file = plan.out.join(name);
             match fs::create_dir_all(&plan.out).and_then(|()| fs::write(&file, text)) {
@@ -140,59 +144,29 @@ impl Report {
                 Err(error) => eprintln!("{}: {error}", file.display()),
             }
         };
-        println!();
-        write("versus.json".into(), format!("{all:#}\n"));
-        for (scenario, rows) in &self.rows {
-            if let Some(svg) = self.plot(scenario, rows) {
-                write(format!("{scenario}.svg"), svg);
+        write("versus.json".into(), format!("{run:#}\n"));
+        write("versus.md".into(), page::page(&run));
+        for scenario in &self.scenarios {
+            if let Some(svg) = plot::svg(scenario, &self.contenders) {
+                write(format!("{}.svg", scenario["name"].as_str().unwrap_or_default()), svg);
             }
         }
         if plan.quick {
             println!("a quick run: not to be quoted");
         }
     }
+}
 
-    /// Bars of the scenario's first figure that has a value for everybody with processes.
-    fn plot(&self, scenario: &str, rows: &BTreeMap<&'static str, Columns>) -> Option<String> {
-        let figure =
-            rows.values().flatten().map(|(name, _)| *name).find(|name| matches!(*name, "cpu-us" | "bytes/session"))?;
-        let bars: Vec<(&str, Kind, Spread)> = self
-            .order
-            .iter()
-            .filter_map(|(name, kind)| {
-                let values = rows.get(name)?.iter().find(|(known, _)| *known == figure)?;
-                Some((*name, *kind, Spread::of(&values.1)?))
-            })
-            .collect();
-        let top = bars.iter().map(|(_, _, spread)| spread.most).fold(f64::MIN_POSITIVE, f64::max);
-        let height = 40 + 28 * bars.len();
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"640\" height=\"{height}\" font-family=\"sans-serif\" \
-             font-size=\"13\"><text x=\"8\" y=\"20\">{scenario}: {figure} (median; line: least to most)</text>\n"
-        );
-        for (place, (name, kind, spread)) in bars.iter().enumerate() {
-            let y = 36 + 28 * place;
-            let x = |value: f64| 120.0 + 420.0 * value / top;
-            let colour = match kind {
-                Kind::Ours => "#0b6e4f",
-                Kind::Floor => "#b0b0b0",
-                Kind::Direct | Kind::Peer | Kind::Lesser => "#4f6d8f",
-            };
-            let _ = writeln!(
-                svg,
-                "<text x=\"8\" y=\"{text}\">{name}</text><rect x=\"120\" y=\"{y}\" width=\"{width:.1}\" height=\"18\" \
-                 fill=\"{colour}\"/><line x1=\"{least:.1}\" x2=\"{most:.1}\" y1=\"{line}\" y2=\"{line}\" \
-                 stroke=\"#000\"/><text x=\"{label:.1}\" y=\"{text}\">{median:.1}</text>",
-                text = y + 14,
-                line = y + 9,
-                width = x(spread.median) - 120.0,
-                least = x(spread.least),
-                most = x(spread.most),
-                label = x(spread.most) + 6.0,
-                median = spread.median,
-            );
-        }
-        svg.push_str("</svg>\n");
-        Some(svg)
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Direct => "direct",
+        Kind::Floor => "floor",
+        Kind::Peer => "peer",
+        Kind::Lesser => "lesser",
+        Kind::Ours => "ours",
+        Kind::OursShared => "ours-shared",
+        Kind::Pair => "pair",
+        Kind::PairFloor => "pair-floor",
+        Kind::Inspector => "inspector",
     }
 }
