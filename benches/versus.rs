@@ -68,9 +68,9 @@ fn main() {
             "!! the limit on open files lets {fit} sessions be open at once: idle-10000 has as many, and no more"
         );
     }
-    process::end_all_on_signal();
     let mut report = Report::new(&plan, &words);
     let plant = Plant::new(&plan.out);
+    process::end_all_on_signal(plant.written(""));
     let here = muster(&plan, &mut report);
     let minutes = plan.estimate(&here).as_secs_f64() / 60.0;
     eprintln!("about {minutes:.0} minutes");

@@ -8,14 +8,14 @@
 //! | no tickets, no session cache, no reuse towards a far end | all | a resumed handshake skips the certificate check |
 //! | TCP_NODELAY | nginx `tcp_nodelay on`, stunnel `socket = l:/r:TCP_NODELAY=1`; haproxy, envoy, ghostunnel, hitch, spiped set it themselves | request and answer |
 //! | no access log, no statistics | all peers; ours keeps its metrics and its audit | the task: everything of ours is on |
-//! | room for 12,000 sessions, a listen queue of 4,096 | all | idle-10000, churn |
+//! | room for 12,000 sessions (`maxconn`, as many as files allow), a listen queue of 4,096 | all | idle-10000, churn |
 //! | `nbthread 1`, `tune.ssl.cachesize 0`, `no-tls-tickets`, `curves`, `ciphersuites` | haproxy | Configuration Manual 2.6, 3.1, 3.2 and 5.1 |
 //! | `option tcp-smart-accept`, `option tcp-smart-connect`: a packet less a connection | haproxy | Configuration Manual 4.2 |
-//! | `tune.bufsize` at its 16 KiB: one TLS record; splicing needs plain TCP on both sides | haproxy | Configuration Manual 3.2 |
+//! | `tune.bufsize` at its 16 KiB, one TLS record; 64 KiB for bulk; splicing needs plain TCP on both sides | haproxy | Configuration Manual 3.2; bulk: tried here, a quarter better |
 //! | `no-ssl-reuse`, `verifyhost` | haproxy, near end | Configuration Manual 5.2 |
 //! | `worker_processes 1`, `multi_accept on`, `worker_connections`, `worker_rlimit_nofile` | nginx | ngx_core_module |
 //! | `reuseport` left out: one worker has nobody to share with | nginx | ngx_stream_core_module, listen |
-//! | `proxy_buffer_size 16k`: one TLS record | nginx | ngx_stream_proxy_module |
+//! | `proxy_buffer_size 16k`, one TLS record; 64k for bulk-up | nginx | ngx_stream_proxy_module; bulk: tried here, better upwards, worse downwards |
 //! | `ssl_session_cache off`, `ssl_session_tickets off`, `ssl_conf_command Ciphersuites`, `ssl_ecdh_curve` | nginx | ngx_stream_ssl_module |
 //! | `proxy_ssl_session_reuse off`, `proxy_ssl_verify on`, `proxy_ssl_name` | nginx, near end | ngx_stream_proxy_module |
 //! | `sessionCacheSize = 1`, `options = NO_TICKET`, `verifyChain`, `checkHost`, `debug = 0` | stunnel | stunnel(8) |
@@ -29,8 +29,6 @@
 //! | AES-128-GCM by `--data-ciphers`, no compression, `--fast-io`, `--sndbuf`/`--rcvbuf` at what the system allows, UDP | OpenVPN | openvpn(8) |
 //! | AF_PACKET in copy mode `ips`, `use-mmap`, `workers` with one thread a side, other protocols off | Suricata | its user guide, AF_PACKET IPS mode |
 //! | offloads off, checksums not asked for | Suricata | user guide: what a packet socket sends carries the checksum it came with |
-//!
-//! Tried and not taken because it made no peer cheaper: larger buffers than a record for bulk (haproxy, nginx).
 
 #[path = "contender/envoy.rs"]
 mod envoy;

@@ -32,7 +32,7 @@ impl Plan {
             contenders: contender::all(),
             scenarios: scenario::all(),
             rounds: 5,
-            seconds: Duration::from_millis(1500),
+            seconds: Duration::from_millis(1200),
             quick: false,
             out: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("versus"),
             render: None,

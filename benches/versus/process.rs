@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Read,
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -125,10 +126,10 @@ pub(crate) fn end_all() {
     lab::end_all();
 }
 
-/// Ctrl-C leaves nothing behind.
-pub(crate) fn end_all_on_signal() {
+/// Ctrl-C leaves nothing behind, `folder` neither.
+pub(crate) fn end_all_on_signal(folder: PathBuf) {
     use tokio::signal::unix::{SignalKind, signal};
-    std::thread::spawn(|| {
+    std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let mut stop = signal(SignalKind::terminate()).expect("a signal");
@@ -136,6 +137,7 @@ pub(crate) fn end_all_on_signal() {
             tokio::select! { _ = stop.recv() => {}, _ = interrupt.recv() => {} }
         });
         end_all();
+        let _ = fs::remove_dir_all(folder);
         std::process::exit(130);
     });
 }
@@ -225,5 +227,7 @@ pub(crate) fn version(program: &str, arguments: &[&str]) -> Result<String, Strin
     let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let told = text.lines().find(|line| line.chars().any(|one| one.is_ascii_digit())).unwrap_or(program);
-    Ok(told.trim().chars().take(80).collect())
+    // Where it lies is nobody's concern who reads the results.
+    let name = program.rsplit('/').next().unwrap_or(program);
+    Ok(told.replace(program, name).trim().chars().take(80).collect())
 }

@@ -34,7 +34,7 @@ pub(super) fn haproxies(setup: &Setup<'_>) -> Result<Started, String> {
         "{head}frontend gate\n  bind {gate}\n  default_backend far\n\
          backend far\n  server far {middle} ssl crt {pem} ca-file {ca} verify required verifyhost gate sni str(gate) \
          ssl-min-ver TLSv1.3 ciphersuites TLS_AES_128_GCM_SHA256 no-ssl-reuse no-tls-tickets\n",
-        head = haproxy_head(),
+        head = haproxy_head(setup),
         gate = setup.gate,
         middle = setup.middle
     );

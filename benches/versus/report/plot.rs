@@ -32,10 +32,10 @@ pub(super) fn svg(scenario: &Value, contenders: &[Value]) -> Option<String> {
     let top = bars.iter().map(|(_, _, [_, _, most])| *most).fold(f64::MIN_POSITIVE, f64::max);
     let height = 64 + ROW * bars.len();
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"680\" height=\"{height}\" viewBox=\"0 0 680 {height}\" \
-         font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"680\" height=\"{height}\" fill=\"#fff\"/>\n\
-         <text x=\"8\" y=\"20\" font-weight=\"bold\">{name}: {unit}</text>\n\
-         <text x=\"8\" y=\"38\" font-size=\"11\" fill=\"#555\">{what}. Bar: median; line: least to most.</text>\n",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" viewBox=\"0 0 720 {height}\" \
+         font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"720\" height=\"{height}\" fill=\"#fff\"/>\n\
+         <text x=\"8\" y=\"20\" font-weight=\"bold\">{name}: {unit} (bar: median; line: least to most)</text>\n\
+         <text x=\"8\" y=\"38\" font-size=\"11\" fill=\"#555\">{what}</text>\n",
         name = scenario["name"].as_str().unwrap_or_default(),
         what = scenario["what"].as_str().unwrap_or_default(),
     );
