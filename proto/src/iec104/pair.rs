@@ -32,16 +32,32 @@ pub(super) struct Call {
 /// The commands of one connection that the station has not confirmed, and those that it may still speak of.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    awaited: VecDeque<(Call, Ticket, Mono)>,
-    /// Reads of our own, whose confirmations no centre waits for.
-    own: VecDeque<Ticket>,
+    awaited: VecDeque<Awaited>,
     past: VecDeque<Past>,
+}
+
+/// A command that waits for its confirmation.
+#[derive(Debug)]
+struct Awaited {
+    call: Call,
+    ticket: Ticket,
+    due: Mono,
+    reading: Reading,
+}
+
+/// What else is known of a read: whose it is, and whether the station has said that it understood.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    /// Our own: no centre waits for what is said of it.
+    own: bool,
+    understood: bool,
 }
 
 /// A command that nobody waits for.
 #[derive(Debug)]
 struct Past {
     call: Call,
+    reading: Reading,
     /// A station that confirms twice is believed once.
     confirmed: bool,
 }
@@ -103,20 +119,29 @@ impl Calls {
         if self.awaited.len() >= AWAITED_MAX {
             self.awaited.pop_front();
         }
-        self.awaited.push_back((call, ticket, due));
+        self.awaited.push_back(Awaited { call, ticket, due, reading: Reading::default() });
     }
 
     /// The read that was just sent is the gateway's own.
     pub(super) fn is_own(&mut self, ticket: Ticket) {
-        if self.own.len() >= PAST_MAX {
-            self.own.pop_front();
+        if let Some(last) = self.awaited.back_mut().filter(|one| one.ticket == ticket) {
+            last.reading.own = true;
         }
-        self.own.push_back(ticket);
     }
 
-    /// Whether what follows this read is the gateway's own to hear: that it was understood, before its answer.
-    pub(super) fn hears_own(&self, told: &Asdu<'_>) -> bool {
-        self.awaited.iter().any(|(call, ticket, _)| self.own.contains(ticket) && call.is_followed_by(told))
+    /// Whether a read of the gateway's own was understood: no centre waits to hear that. Of several reads of one point the
+    /// station understands the oldest first, and each once.
+    pub(super) fn hears_own(&mut self, told: &Asdu<'_>) -> bool {
+        let past = self.past.iter_mut().map(|one| (&one.call, &mut one.reading));
+        let all = past.chain(self.awaited.iter_mut().map(|one| (&one.call, &mut one.reading)));
+        let meant = |(call, _): &(&Call, &mut Reading)| call.cause == cause::REQUEST && call.is_followed_by(told);
+        match all.filter(meant).find(|(_, reading)| !reading.understood) {
+            Some((_, reading)) => {
+                reading.understood = true;
+                reading.own
+            }
+            None => false,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -124,32 +149,34 @@ impl Calls {
     }
 
     pub(super) fn deadline(&self) -> Option<Mono> {
-        self.awaited.front().map(|(_, _, due)| *due)
+        self.awaited.front().map(|one| one.due)
     }
 
     /// The oldest command, where its time is over. What the station still says of it follows it.
     pub(super) fn timed_out(&mut self, now: Mono) -> Option<Ticket> {
         self.deadline().filter(|due| *due <= now)?;
-        let (call, ticket, _) = self.awaited.pop_front()?;
-        self.remember(call, false);
+        let one = self.awaited.pop_front()?;
+        let ticket = one.ticket;
+        self.remember(one, false);
         Some(ticket)
     }
 
     /// The oldest command: nobody waits for it any more.
     pub(super) fn give_up(&mut self) -> Option<Ticket> {
-        self.awaited.pop_front().map(|(_, ticket, _)| ticket)
+        self.awaited.pop_front().map(|one| one.ticket)
     }
 
     /// What a station's ASDU has to do with what was sent; nothing where it has nothing to do with it.
     pub(super) fn place(&mut self, told: &Asdu<'_>) -> Option<Place> {
-        if let Some(at) = self.awaited.iter().position(|(call, ..)| call.is_confirmed_by(told)) {
-            let (call, ticket, _) = self.awaited.remove(at)?;
-            self.remember(call, true);
+        if let Some(at) = self.awaited.iter().position(|one| one.call.is_confirmed_by(told)) {
+            let one = self.awaited.remove(at)?;
+            let ticket = one.ticket;
+            self.remember(one, true);
             let outcome = if told.is_negative() { Outcome::Exception } else { Outcome::Ok };
             return Some(Place::Settles(ticket, outcome));
         }
         // A station may end what it never confirmed.
-        if self.awaited.iter().any(|(call, ..)| call.is_followed_by(told)) {
+        if self.awaited.iter().any(|one| one.call.is_followed_by(told)) {
             return Some(Place::Follows);
         }
         let fits = |one: &Past| {
@@ -168,14 +195,14 @@ impl Calls {
 
     pub(super) fn check_invariants(&self) {
         assert!(self.past.len() <= PAST_MAX, "more remembered than the bound");
-        assert!(self.awaited.iter().is_sorted_by_key(|(_, _, due)| *due), "deadlines out of order");
+        assert!(self.awaited.iter().is_sorted_by_key(|one| one.due), "deadlines out of order");
     }
 
-    fn remember(&mut self, call: Call, confirmed: bool) {
+    fn remember(&mut self, Awaited { call, reading, .. }: Awaited, confirmed: bool) {
         if self.past.len() >= PAST_MAX {
             self.past.pop_front();
         }
-        self.past.push_back(Past { call, confirmed });
+        self.past.push_back(Past { call, reading, confirmed });
     }
 }
 

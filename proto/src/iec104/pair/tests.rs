@@ -39,7 +39,7 @@ fn place(calls: &mut Calls, told: &str) -> Option<Place> {
     placed
 }
 
-fn hears_own(calls: &Calls, told: &str) -> bool {
+fn hears_own(calls: &mut Calls, told: &str) -> bool {
     calls.hears_own(&Asdu::read(&hex(told), Direction::Monitor).expect("legal"))
 }
 
@@ -193,15 +193,52 @@ fn a_read_may_be_understood_before_it_is_answered() {
 
 #[test]
 fn only_what_follows_a_read_of_our_own_is_ours_to_hear() {
-    let mut calls = calls(&[READ, "66 01 05 00 0100 ea0300", COMMAND]);
+    let mut calls = calls(&[READ, "66 01 05 00 0100 ea0300"]);
     calls.is_own(Ticket(1));
-    assert!(!hears_own(&calls, READ_CONFIRMED), "the centre's read");
-    assert!(hears_own(&calls, "66 01 07 00 0100 ea0300"));
-    assert!(!hears_own(&calls, "01 01 05 00 0100 ea0300 01"), "the point settles it, and everybody hears it");
-    assert!(!hears_own(&calls, ENDED));
-    assert!(!hears_own(&calls, "66 01 47 00 0100 ea0300"), "a refusal settles it");
+    calls.sent(call(COMMAND).expect("something confirms it"), Ticket(2), at(12));
+    assert!(!hears_own(&mut calls, READ_CONFIRMED), "the centre's read");
+    assert!(hears_own(&mut calls, "66 01 07 00 0100 ea0300"));
+    assert!(!hears_own(&mut calls, "01 01 05 00 0100 ea0300 01"), "the point settles it, and everybody hears it");
+    assert!(!hears_own(&mut calls, ENDED));
+    assert!(!hears_own(&mut calls, "66 01 47 00 0100 ea0300"), "a refusal settles it");
     assert_eq!(place(&mut calls, "01 01 05 00 0100 ea0300 01"), ok(1));
-    assert!(!hears_own(&calls, "66 01 07 00 0100 ea0300"), "it is answered");
+    assert!(!hears_own(&mut calls, "66 01 07 00 0100 ea0300"), "it is answered");
+}
+
+/// IE-20: a centre and the gateway read one point. Whose read was understood is told by the order in which they left.
+#[test]
+fn what_a_station_says_of_a_centres_read_is_the_centres_to_hear() {
+    let read = || call(READ).expect("a point settles it");
+    // Who reads, in order; what the station says (7 understood, 5 the point); whose each 7 is.
+    let cases: &[(&[bool], &[&str], &[bool])] = &[
+        (&[false, true], &[READ_CONFIRMED, POINT, READ_CONFIRMED, POINT], &[false, true]),
+        (&[true, false], &[READ_CONFIRMED, POINT, READ_CONFIRMED, POINT], &[true, false]),
+        (&[false, true], &[READ_CONFIRMED, READ_CONFIRMED, POINT, POINT], &[false, true]),
+        (&[true, false], &[READ_CONFIRMED, READ_CONFIRMED, POINT, POINT], &[true, false]),
+        // One that says so after the point.
+        (&[false, true], &[POINT, READ_CONFIRMED, POINT, READ_CONFIRMED], &[false, true]),
+        (&[true, false], &[POINT, READ_CONFIRMED, POINT, READ_CONFIRMED], &[true, false]),
+        (&[false, true, false], &[READ_CONFIRMED, READ_CONFIRMED, READ_CONFIRMED], &[false, true, false]),
+    ];
+    for (reads, said, expected) in cases {
+        let mut calls = Calls::default();
+        for (own, n) in reads.iter().zip(0u64..) {
+            calls.sent(read(), Ticket(n), at(10 + n));
+            if *own {
+                calls.is_own(Ticket(n));
+            }
+        }
+        let mut heard = Vec::new();
+        for told in *said {
+            let own = hears_own(&mut calls, told);
+            if *told == READ_CONFIRMED {
+                heard.push(own);
+            }
+            let placed = if own { None } else { place(&mut calls, told) };
+            assert!(own || placed.is_some(), "{reads:?} {said:?}: {told} reaches nobody");
+        }
+        assert_eq!(heard, *expected, "{reads:?} {said:?}");
+    }
 }
 
 #[test]
@@ -216,11 +253,9 @@ fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
         let call = Call::of(&Asdu::read(&asdu, Direction::Control).expect("legal")).expect("a command");
         calls.sent(call, Ticket(u64::from(n)), at(1));
         assert_eq!(calls.timed_out(at(1)), Some(Ticket(u64::from(n))));
-        calls.is_own(Ticket(u64::from(n)));
         calls.check_invariants();
     }
-    assert_eq!((calls.past.len(), calls.own.len()), (PAST_MAX, PAST_MAX));
-    assert_eq!(calls.own.front(), Some(&Ticket(45)), "300 - 256 were forgotten");
+    assert_eq!(calls.past.len(), PAST_MAX, "300 - 256 were forgotten");
     assert_eq!(place(&mut calls, "2d 01 07 00 0100 2c0000 01"), None, "point 44 is forgotten");
     assert_eq!(place(&mut calls, "2d 01 07 00 0100 2d0000 01"), Some(Place::Follows), "point 45 is not");
 }
