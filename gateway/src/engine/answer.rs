@@ -79,6 +79,9 @@ fn steps(core: &mut Core, link: &mut Link, key: LinkKey, input: &[u8], now: Now)
             }
             DeviceStep::End { cause: _, reason } => {
                 dropped(core, reason.unwrap_or(Reason::Malformed));
+                if !link.answered {
+                    not_reached(core, link, now);
+                }
                 give_up(core, link, key, Cause::UpstreamUnavailable, now);
                 return None;
             }
@@ -115,7 +118,12 @@ pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
                     fail(core, ticket, &flight, Reason::RequestTimeout, now);
                 }
             }
-            DeviceTick::End(cause) => return give_up(core, link, key, cause, now),
+            DeviceTick::End(cause) => {
+                if !link.answered {
+                    not_reached(core, link, now);
+                }
+                return give_up(core, link, key, cause, now);
+            }
         }
     }
     if !link.out.is_empty() {
@@ -148,21 +156,23 @@ pub(super) fn down(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
     let dialling = was == State::Dialling;
     match was {
         State::Dialling => {
-            link.dial_failed(now.mono);
-            core.metrics.upstream_connect_failed();
+            not_reached(core, link, now);
             core.refuse_queued(key, Reason::UpstreamUnavailable, now);
         }
         // One that takes connections and hangs up without a word is not dialled for every request.
-        State::Up if !link.answered => {
-            link.dial_failed(now.mono);
-            core.metrics.upstream_connect_failed();
-        }
+        State::Up if !link.answered => not_reached(core, link, now),
         State::Up | State::Rest | State::Closing | State::Retired => {}
     }
     core.ready.insert(key);
     core.wake(Wake::Link(key));
     let cause = if dialling { Cause::UpstreamUnavailable } else { Cause::DeviceClosed };
     tie::lost(core, link.owner, cause, now);
+}
+
+/// The dial failed, or the connection brought nothing that is an answer: the next dial waits.
+fn not_reached(core: &mut Core, link: &mut Link, now: Now) {
+    link.dial_failed(now.mono);
+    core.metrics.upstream_connect_failed();
 }
 
 /// The connection is closed, and with it the session that is bound to it.

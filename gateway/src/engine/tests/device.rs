@@ -126,14 +126,38 @@ fn mb_36_exceptions_pass_and_an_unknown_one_becomes_04() {
 fn garbage_ends_the_connection_and_the_next_message_dials_a_new_one() {
     let mut bench = bench("");
     let peer = bench.open("op-1");
+    bench.send(peer, &read(9, 9, 1));
+    bench.says(bench.link(), &registers(1, 3, &[1]));
+    assert_eq!((bench.briefs(peer), bench.arrived()), (vec!["9 ok".to_owned()], vec![read(1, 9, 1)]));
     bench.send(peer, &[read(1, 0, 1), read(2, 1, 1)].concat());
     bench.says(bench.link(), &hex("dead beef 0006 01 03 0000 0001"));
     assert_eq!(bench.briefs(peer), ["1 error 0A"]);
-    assert_eq!(bench.dials, 2);
-    assert_eq!(bench.arrived(), [read(1, 0, 1), read(1, 1, 1)], "only what had not left goes over the new connection");
+    assert_eq!(bench.dials, 2, "it had answered before");
+    assert_eq!(bench.arrived(), [read(2, 0, 1), read(1, 1, 1)], "only what had not left goes over the new connection");
     bench.says(bench.link(), &registers(1, 3, &[1]));
     assert_eq!(bench.briefs(peer), ["2 ok"]);
     assert_eq!(bench.count("responses_total", &["malformed"]), 1);
+}
+
+/// GEN-07: one whose first bytes are never an answer is not dialled for every request.
+#[test]
+fn a_device_whose_first_bytes_are_garbage_is_dialled_with_a_pause() {
+    let mut bench = bench("");
+    let peer = bench.open("op-1");
+    for (id, millis) in [(1, 100), (2, 200), (3, 400), (4, 800)] {
+        let dials = bench.dials;
+        bench.send(peer, &read(id, 0, 1));
+        bench.says(bench.link(), &hex("dead beef 0006 01 03 0000 0001"));
+        assert_eq!((bench.briefs(peer), bench.dials), (vec![format!("{id} error 0A")], dials + 1));
+        bench.pass(millis - 1);
+        bench.send(peer, &read(id + 10, 0, 1));
+        assert_eq!((bench.briefs(peer), bench.dials), (vec![format!("{} error 0A", id + 10)], dials + 1), "{millis}");
+        bench.pass(1);
+    }
+    bench.send(peer, &read(5, 0, 1));
+    bench.says(bench.link(), &registers(1, 3, &[1]));
+    assert_eq!(bench.briefs(peer), ["5 ok"]);
+    assert_eq!(bench.count("upstream_connect_failures_total", &[]), 4);
 }
 
 #[test]
