@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! apci       where an APDU ends; window: sequence numbers, k, w, t1, t2, t3
+//! head       what stands first in a half's stream, and since when it is not whole
 //! peer       the station's role: STARTDT, slots, refusals; device: the centre's role: what may be acknowledged
 //! pair       which confirmation belongs to which command; select: what was selected; word: what the halves say
 //! keys       the keys of its config table, and what follows from them
@@ -35,6 +36,7 @@ mod copied;
 mod describe;
 mod device;
 mod fuzz;
+mod head;
 #[cfg(test)]
 mod judged;
 mod keys;

@@ -151,6 +151,12 @@ macro_rules! protocols {
             pub fn accept(&mut self, asked: &Asked<'_>, ticket: Ticket) -> Result<(), Reason> {
                 match self { $(Self::$name(one) => one.accept(asked, ticket)),+ }
             }
+            /// An accepted message as it is now: what it hangs on may have run out while it waited.
+            pub fn as_of<'b>(&self, ticket: Ticket, message: Message<'b>, now: Now) -> Message<'b> {
+                match self { $(Self::$name(one) => one.as_of(ticket, message, now)),+ }
+            }
+            /// Nobody read the peer for a while, and somebody does now: what it must say in time it has from now on.
+            pub fn read_again(&mut self, now: Now) { match self { $(Self::$name(one) => one.read_again(now)),+ } }
             /// Refuses a message that was not accepted, in its turn.
             ///
             /// # Errors

@@ -92,6 +92,10 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
     let Some(message) = stored.message() else {
         return core.refuse_job(session, job, &denied_as(Reason::InternalError, job_kind), now);
     };
+    let message = match core.sessions.get(&session) {
+        Some(one) if core.bound => one.half.as_of(job.ticket, message, now),
+        Some(_) | None => message,
+    };
     job.needs = None;
     match judge_again(core, session, &mut job, &message, now) {
         Verdict::Allow(_) => {}
@@ -286,8 +290,7 @@ fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
     if session.ended.is_some() {
         return;
     }
-    let conduit = &core.place.site.conduits[core.place.conduit.index()];
-    let due = [session.frame_deadline(conduit), session.timer(conduit)].into_iter().flatten().min();
+    let due = [session.frame_deadline(), session.timer()].into_iter().flatten().min();
     if due.is_some_and(|due| due <= now.mono) && tick_half(core, key, now).is_break() {
         return;
     }

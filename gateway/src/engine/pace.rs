@@ -44,7 +44,7 @@ pub(super) fn resume(core: &mut Core, key: SessionKey, now: Now) {
         Err(wait) => Some(now.mono.after(wait.max(SHORTEST_PAUSE))),
     };
     if session.paused.is_none() {
-        session.resumed = now.mono;
+        session.half.read_again(now);
         core.news(key);
     }
 }

@@ -46,8 +46,6 @@ pub(super) struct Session {
     pub(super) paused: Option<Mono>,
     /// ...for so many bytes that were read and not paid for.
     pub(super) unpaid: usize,
-    /// When reading last began again after a pause: what we left unread before is not the peer's delay.
-    pub(super) resumed: Mono,
     /// No message is taken until then, not even one that is here already.
     pub(super) hushed: Option<Mono>,
     /// A message waits unread for one of this many ordinary slots.
@@ -130,7 +128,6 @@ impl Session {
             active: now,
             paused: None,
             unpaid: 0,
-            resumed: Mono::ZERO,
             hushed: None,
             held_back: None,
             has_floor: false,
@@ -186,16 +183,14 @@ impl Session {
 
     /// By when the message that has begun must be whole. While we do not read (`bytes`) its missing rest is not the
     /// peer's fault.
-    pub(super) fn frame_deadline(&self, conduit: &Conduit) -> Option<Mono> {
-        let due = self.half.deadline().filter(|_| self.paused.is_none())?;
-        Some(due.max(self.resumed.after(conduit.timeouts.frame)))
+    pub(super) fn frame_deadline(&self) -> Option<Mono> {
+        self.half.deadline().filter(|_| self.paused.is_none())
     }
 
     /// When the half wants to be asked what it has to say of its own. Not while we do not read: what it may be waiting
     /// for lies unread.
-    pub(super) fn timer(&self, conduit: &Conduit) -> Option<Mono> {
-        let due = self.half.timer().filter(|_| self.paused.is_none())?;
-        Some(if due > Mono::ZERO && due < self.resumed { self.resumed.after(conduit.timeouts.frame) } else { due })
+    pub(super) fn timer(&self) -> Option<Mono> {
+        self.half.timer().filter(|_| self.paused.is_none())
     }
 
     /// Whether one more message that nobody asked for finds room. One that has ended takes any: they go nowhere.
@@ -212,7 +207,7 @@ impl Session {
         let queue = waiting.min().map(|since| since.after(conduit.timeouts.queue));
         let delay = self.queue.iter().filter_map(|job| job.not_before).min();
         let slowed = self.slowed.front().map(|(due, ..)| *due);
-        let (frame, timer) = (self.frame_deadline(conduit), self.timer(conduit));
+        let (frame, timer) = (self.frame_deadline(), self.timer());
         [idle, queue, delay, slowed, self.paused, self.closing_by, frame, timer].into_iter().flatten().min()
     }
 }

@@ -12,11 +12,12 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::{
-    apci::{self, Frame, Framed, Function, HEADER, LAST},
+    apci::{self, Frame, Function, HEADER, LAST},
     asdu::{Asdu, AsduFault, Direction},
     cause,
     checks::Check,
     describe,
+    head::{Head, head},
     keys::Ways,
     pair::{Call, Calls},
     peer::reason,
@@ -153,22 +154,10 @@ impl Device {
     }
 
     pub(crate) fn next<'b>(&'b mut self, input: Input<'b>, now: Now, to_device: &mut Out) -> DeviceStep<'b> {
-        let bytes = match input {
-            Input::Stream(bytes) => bytes,
-            Input::Datagram(_) => return broken(Reason::UnknownProtocol),
-            Input::Eof if self.partial.is_some() => {
-                return DeviceStep::End { cause: Cause::Truncated, reason: Some(Reason::LengthMismatch) };
-            }
-            Input::Eof => return DeviceStep::End { cause: Cause::DeviceClosed, reason: None },
-        };
-        match apci::first(bytes) {
-            Framed::Need(at_least) => {
-                self.partial = if bytes.is_empty() { None } else { self.partial.or(Some(now.mono)) };
-                DeviceStep::Need { at_least }
-            }
-            Framed::Broken(check) => broken(reason(check)),
-            Framed::Whole(frame, says) => {
-                self.partial = None;
+        match head(input, &mut self.partial, Cause::DeviceClosed, now) {
+            Head::Need(at_least) => DeviceStep::Need { at_least },
+            Head::End(cause, reason) => DeviceStep::End { cause, reason },
+            Head::Whole(frame, says) => {
                 self.window.hear(now);
                 let step = match says {
                     Frame::U(function) => self.told(function, to_device),
@@ -203,7 +192,7 @@ impl Device {
     pub(crate) fn deadline(&self) -> Option<Mono> {
         let frame = self.partial.map(|since| since.after(self.frame_timeout));
         let act = self.acted.map(|since| since.after(self.ways.t1));
-        [frame, act, self.calls.deadline(), self.window.deadline()].into_iter().flatten().min()
+        [frame, act, self.calls.deadline(), self.window.deadline(true)].into_iter().flatten().min()
     }
 
     pub(crate) fn tick(&mut self, now: Now, to_device: &mut Out) -> DeviceTick {
@@ -211,7 +200,7 @@ impl Device {
             return DeviceTick::End(Cause::FrameTimeout);
         }
         let unconfirmed = self.acted.is_some_and(|since| since.after(self.ways.t1) <= now.mono);
-        if unconfirmed || !self.window.tick(now, to_device) {
+        if unconfirmed || !self.window.tick(now, true, to_device) {
             return DeviceTick::End(Cause::RequestTimeout);
         }
         self.calls.timed_out(now.mono).map_or(DeviceTick::Idle, DeviceTick::TimedOut)

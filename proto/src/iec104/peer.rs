@@ -11,11 +11,13 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    apci::{self, Frame, Framed, Function, HEADER},
+    apci::{self, Frame, Function, HEADER},
     asdu::{BROADCAST, mirror},
     checks::{Check, Fate},
+    head::{Head, head},
     keys::Ways,
     refusal,
+    request::Request,
     select::Selected,
     window::Window,
     word,
@@ -50,6 +52,8 @@ pub struct Peer {
     frame_timeout: Duration,
     /// When the first byte of the APDU that is not whole yet was seen.
     partial: Option<Mono>,
+    /// All slots were taken since the clock was last looked at: what the centre says then lies unread behind its next command.
+    deaf: bool,
     observed: bool,
 }
 
@@ -71,6 +75,8 @@ struct Slot {
     asdu: Box<[u8]>,
     /// The cause with which an illegal one is refused.
     answer: Option<u8>,
+    /// By when what it executes must leave: its select counts so long.
+    until: Option<Mono>,
 }
 
 /// ASDUs that may wait for the window before nothing more is read from the centre: its acknowledgements come with what
@@ -94,27 +100,17 @@ impl Peer {
             stopped: false,
             frame_timeout: options.frame_timeout,
             partial: None,
+            deaf: false,
             observed,
         }
     }
 
     pub(crate) fn next<'b>(&mut self, input: Input<'b>, now: Now, to_peer: &mut Out) -> Step<'b> {
-        let bytes = match input {
-            Input::Stream(bytes) => bytes,
-            Input::Datagram(_) => return broken(Reason::UnknownProtocol),
-            Input::Eof if self.partial.is_some() => {
-                return Step::End { cause: Cause::Truncated, reason: Some(Reason::LengthMismatch) };
-            }
-            Input::Eof => return Step::End { cause: Cause::PeerClosed, reason: None },
-        };
-        match apci::first(bytes) {
-            Framed::Need(at_least) => {
-                self.partial = if bytes.is_empty() { None } else { self.partial.or(Some(now.mono)) };
-                Step::Need { at_least }
-            }
-            Framed::Broken(check) => broken(reason(check)),
-            Framed::Whole(frame, says) => {
-                self.partial = None;
+        self.listen(now);
+        match head(input, &mut self.partial, Cause::PeerClosed, now) {
+            Head::Need(at_least) => Step::Need { at_least },
+            Head::End(cause, reason) => Step::End { cause, reason },
+            Head::Whole(frame, says) => {
                 self.window.hear(now);
                 let step = match says {
                     Frame::U(function) => self.told(function, to_peer),
@@ -135,17 +131,33 @@ impl Peer {
             }
             self.slots.remove(0);
         }
-        let answer = match &asked.body {
+        let (answer, until) = match &asked.body {
             Body::Message(Message::Iec104(request)) => {
+                let until = self.selected.until(&request.asdu).filter(|_| request.selected);
                 self.selected.spend(request);
-                None
+                (None, until)
             }
             Body::Message(_) => return Err(Reason::InternalError),
-            Body::Illegal { answer, .. } => Some(*answer),
+            Body::Illegal { answer, .. } => (Some(*answer), None),
         };
-        self.slots.push(Slot { ticket, asdu: asdu_of(asked.frame).into(), answer });
+        self.slots.push(Slot { ticket, asdu: asdu_of(asked.frame).into(), answer, until });
+        self.deaf |= self.is_full();
         self.take();
         Ok(())
+    }
+
+    /// A select that ran out while its execute waited counts no more.
+    pub(crate) fn as_of<'b>(&self, ticket: Ticket, message: Message<'b>, now: Now) -> Message<'b> {
+        let Message::Iec104(request) = message else { return message };
+        let slot = self.slots.iter().find(|slot| slot.ticket == ticket);
+        let over = slot.and_then(|slot| slot.until).is_some_and(|until| until <= now.mono);
+        Message::Iec104(Request { selected: request.selected && !over, ..request })
+    }
+
+    /// What the centre must say in time it could not be heard to say until now.
+    pub(crate) fn read_again(&mut self, now: Now) {
+        self.partial = self.partial.map(|_| now.mono);
+        self.window.listen_again(now);
     }
 
     pub(crate) fn refuse(
@@ -235,15 +247,17 @@ impl Peer {
     }
 
     pub(crate) fn timer(&self) -> Option<Mono> {
-        self.window.deadline()
+        // It is heard again: its clocks begin at once.
+        if self.deaf && !self.is_full() { Some(Mono::ZERO) } else { self.window.deadline(!self.deaf) }
     }
 
     pub(crate) fn tick(&mut self, now: Now, to_peer: &mut Out) -> Option<Cause> {
         if self.deadline().is_some_and(|due| due <= now.mono) {
             return Some(Cause::FrameTimeout);
         }
+        self.listen(now);
         // A centre that acknowledges nothing and answers no test is not there any more.
-        if self.window.tick(now, to_peer) { None } else { Some(Cause::Idle) }
+        if self.window.tick(now, !self.deaf, to_peer) { None } else { Some(Cause::Idle) }
     }
 
     pub(crate) fn check_invariants(&self) {
@@ -253,6 +267,19 @@ impl Peer {
         for (at, slot) in self.slots.iter().enumerate() {
             let twin = self.slots.iter().skip(at.saturating_add(1)).find(|other| other.ticket == slot.ticket);
             assert!(twin.is_none(), "two slots with one ticket");
+        }
+    }
+
+    /// Whether the slots of all that is not `always` are taken: the next command is not read, and nothing that follows it.
+    fn is_full(&self) -> bool {
+        !self.observed && self.slots.len() >= self.pending
+    }
+
+    /// Once there is a slot again, what lay unread is read: it is not too late before it could be heard.
+    fn listen(&mut self, now: Now) {
+        if self.deaf && !self.is_full() {
+            self.deaf = false;
+            self.window.listen_again(now);
         }
     }
 
@@ -335,7 +362,6 @@ pub(super) const fn reason(check: Check) -> Reason {
     }
 }
 
-/// No resynchronisation by searching: what follows broken framing means nothing (GEN-07).
 const fn broken<'b>(reason: Reason) -> Step<'b> {
     Step::End { cause: Cause::Malformed, reason: Some(reason) }
 }

@@ -82,6 +82,16 @@ impl Selected {
         !self.points.is_empty() && asdu.objects().all(held)
     }
 
+    /// Until when all that this executes is selected; nothing where some of it is not.
+    pub(super) fn until(&self, asdu: &Asdu<'_>) -> Option<Mono> {
+        let until =
+            |object: Object<'_>| self.points.iter().find(|point| point.is(asdu, object.ioa)).map(|point| point.until);
+        asdu.objects().map(until).try_fold(None, |first: Option<Mono>, one| {
+            let one = one?;
+            Some(Some(first.map_or(one, |first| first.min(one))))
+        })?
+    }
+
     /// An execute uses its select up, and a deactivation ends it.
     pub(super) fn spend(&mut self, request: &Request<'_>) {
         let asdu = &request.asdu;

@@ -142,34 +142,42 @@ impl Window {
         Ok(())
     }
 
-    /// When [`Self::tick`] has something to do. What has no time yet is given one at once.
-    pub(super) fn deadline(&self) -> Option<Mono> {
+    /// Nothing of the other side was read for a while. What it must say in time it has from now on.
+    pub(super) fn listen_again(&mut self, now: Now) {
+        self.unacknowledged.iter_mut().flatten().for_each(|since| *since = now.mono);
+        self.tested = self.tested.map(|_| now.mono);
+        self.heard = self.heard.map(|_| now.mono);
+    }
+
+    /// When [`Self::tick`] has something to do. What has no time yet is given one at once. `heard`: whether the other side
+    /// is listened to.
+    pub(super) fn deadline(&self, heard: bool) -> Option<Mono> {
         if self.observed {
             return None;
         }
         let t1 = |since: Option<Mono>| since.map_or(Mono::ZERO, |since| since.after(self.t1));
-        let left = self.unacknowledged.front().map(|since| t1(*since));
+        let left = self.unacknowledged.front().filter(|_| heard).map(|since| t1(*since));
         let last = self.unacknowledged.back().filter(|since| since.is_none()).map(|_| Mono::ZERO);
         let owing = self.owing.map(|since| since.map_or(Mono::ZERO, |since| since.after(self.t2)));
         let test = match (self.tested, self.heard) {
-            (Some(since), _) => since.after(self.t1),
-            (None, Some(heard)) => heard.after(self.t3),
-            (None, None) => Mono::ZERO,
+            (Some(since), _) => heard.then(|| since.after(self.t1)),
+            (None, Some(last)) => Some(last.after(self.t3)),
+            (None, None) => Some(Mono::ZERO),
         };
-        [left, last, owing, Some(test)].into_iter().flatten().min()
+        [left, last, owing, test].into_iter().flatten().min()
     }
 
-    /// Time has passed. Whether the other side may still be there.
-    pub(super) fn tick(&mut self, now: Now, out: &mut Out) -> bool {
+    /// Time has passed. Whether the other side may still be there: one that is not listened to is not judged.
+    pub(super) fn tick(&mut self, now: Now, heard: bool, out: &mut Out) -> bool {
         for since in self.unacknowledged.iter_mut().rev().take_while(|since| since.is_none()) {
             *since = Some(now.mono);
         }
         if self.owing == Some(None) {
             self.owing = Some(Some(now.mono));
         }
-        let heard = *self.heard.get_or_insert(now.mono);
+        let last = *self.heard.get_or_insert(now.mono);
         let over = |since: Option<Mono>, wait: Duration| since.is_some_and(|since| since.after(wait) <= now.mono);
-        if over(self.unacknowledged.front().copied().flatten(), self.t1) || over(self.tested, self.t1) {
+        if heard && (over(self.unacknowledged.front().copied().flatten(), self.t1) || over(self.tested, self.t1)) {
             return false;
         }
         if self.is_full() || over(self.owing.flatten(), self.t2) {
@@ -177,7 +185,7 @@ impl Window {
             // What found no room is tried again after another t2.
             self.owing = self.owing.map(|_| Some(now.mono));
         }
-        if self.tested.is_none() && over(Some(heard), self.t3) {
+        if self.tested.is_none() && over(Some(last), self.t3) {
             // One that finds no room is not answered either: nothing has left for so long.
             let _ = apci::write_u(Function::TestAct, out);
             self.tested = Some(now.mono);

@@ -207,6 +207,15 @@ impl Peer {
         self.partial.map(|since| since.after(self.frame_timeout))
     }
 
+    /// Nothing of a request runs out while it waits.
+    pub(crate) const fn as_of<'b>(&self, _ticket: Ticket, message: Message<'b>, _now: Now) -> Message<'b> {
+        message
+    }
+
+    pub(crate) fn read_again(&mut self, now: Now) {
+        self.partial = self.partial.map(|_| now.mono);
+    }
+
     pub(crate) fn tick(&mut self, now: Now, _to_peer: &mut Out) -> Option<Cause> {
         self.deadline().filter(|due| *due <= now.mono).map(|_| Cause::FrameTimeout)
     }

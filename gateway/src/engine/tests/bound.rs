@@ -42,7 +42,11 @@ struct Pair {
 
 impl Pair {
     fn new(keys: &str) -> Self {
-        let site = Arc::new(load(&format!("{SITE}{keys}\n")));
+        Self::of(&format!("{SITE}{keys}\n"))
+    }
+
+    fn of(text: &str) -> Self {
+        let site = Arc::new(load(text));
         let (journal, memory) = Journal::memory(1000);
         let policy = site.conduits[0].policy.clone();
         let who = Who { identity: "scada".to_owned(), roles: vec!["hmi".to_owned()] };
@@ -191,6 +195,62 @@ fn what_came_before_a_stop_has_its_turn_first() {
     let (key, link) = pair.started();
     pair.engine.peer_bytes(key, &[&INTERROGATION[..], &STOP].concat(), at(0));
     assert_eq!(pair.device_gets(link), [&INTERROGATION[..], &STOP].concat());
+}
+
+/// What a peer could not send on while nobody read it is not late when it is read again, whatever else is due by then.
+#[test]
+fn a_pause_of_our_reading_is_no_delay_of_the_peers() {
+    let mut pair =
+        Pair::new("t1 = \"5s\"\nt2 = \"2s\"\nt3 = \"12s\"\n[conduits.cell.limits]\nbytes = \"10/s burst 10\"");
+    let (key, _) = pair.started();
+    let mut begun = [0; 105];
+    begun[..2].copy_from_slice(&[0x68, 253]);
+    pair.engine.peer_bytes(key, &begun, at(1000));
+    let mut seen = None;
+    // 101 bytes more than are paid for: ten seconds, then five for the rest. t3 runs out in between.
+    for millis in (1000..20_000).step_by(100) {
+        pair.engine.tick(at(millis));
+        pair.peer_gets(key);
+        if let Some(cause) = pair.engine.ended(key) {
+            seen = Some((cause, millis));
+            break;
+        }
+    }
+    let (cause, millis) = seen.expect("it never comes whole");
+    assert_eq!(cause, Cause::FrameTimeout);
+    assert!((15_000..17_000).contains(&millis), "{millis}");
+}
+
+/// IE-23: an execute that waits for the station's window is judged again when it leaves, and so is its select.
+#[test]
+fn a_select_that_ran_out_in_the_queue_executes_nothing() {
+    const SELECT: [u8; 16] = [0x68, 14, 0, 0, 0, 0, 45, 1, 6, 0, 1, 0, 100, 0, 0, 0x81];
+    for (acknowledged, executes) in [(3000, true), (7000, false)] {
+        let rule = "\"hmi control C_SC_NA_1 ca 1 ioa 100 = on select-first\", \"hmi read";
+        let mut pair =
+            Pair::of(&format!("{}k = 1\nw = 1\nselect_timeout = \"5s\"\n", SITE.replace("\"hmi read", rule)));
+        let (key, link) = pair.started();
+        pair.engine.peer_bytes(key, &SELECT, at(0));
+        assert_eq!(pair.device_gets(link), SELECT);
+        let mut confirmed = SELECT;
+        (confirmed[4], confirmed[8]) = (2, 7);
+        pair.engine.device_bytes(link, &confirmed, at(0));
+        pair.peer_gets(key);
+        pair.engine.peer_bytes(key, &acknowledge(1), at(0));
+        assert_eq!(pair.device_gets(link), acknowledge(1));
+        // The window towards the station is full now.
+        let (mut first, mut execute) = (INTERROGATION, SELECT);
+        (first[2], first[4], execute[2], execute[4], execute[15]) = (2, 2, 4, 2, 1);
+        pair.engine.peer_bytes(key, &[first, execute].concat(), at(1000));
+        let left = pair.device_gets(link);
+        assert_eq!(left[6..], INTERROGATION[6..], "the execute waits");
+        pair.engine.tick(at(acknowledged));
+        pair.engine.device_bytes(link, &acknowledge(2), at(acknowledged));
+        let (left, told) = (pair.device_gets(link), pair.peer_gets(key));
+        let refused = told.windows(10).any(|asdu| asdu == [45, 1, 0x47, 0, 1, 0, 100, 0, 0, 1]);
+        assert_eq!(left.windows(10).any(|asdu| asdu == &execute[6..]), executes, "{left:02x?}");
+        assert_eq!(refused, !executes, "{told:02x?}");
+    }
 }
 
 /// What cannot leave before a stop is refused at once: it does not leave after another start.

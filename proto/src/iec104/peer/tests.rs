@@ -366,6 +366,76 @@ fn a_select_counts_once_the_station_has_confirmed_it() {
     }
 }
 
+/// GEN-14: with all slots taken the next command is not read, nor is an acknowledgement behind it. Its t1 begins when it can
+/// be heard.
+#[test]
+fn a_centre_is_not_gone_while_its_acknowledgements_lie_unread() {
+    let (mut peer, mut out) = (started(&options(2, &[])), Out::new(256));
+    report(&mut peer, 1, Place::Report, POINT, &mut out).expect("room");
+    assert_eq!(peer.tick(at(1), &mut out), None);
+    for send in 0..2 {
+        accept(&mut peer, send, EXECUTE).expect("room");
+    }
+    out.clear();
+    // t1 of the report is over at 16 s; t2 of what the centre has sent is not forgotten meanwhile.
+    for secs in [2, 12, 16, 40] {
+        assert_eq!(peer.tick(at(secs), &mut out), None, "{secs}");
+        assert!(peer.timer().is_none_or(|due| due > at(secs).mono), "no clock stands in the past: {secs}");
+    }
+    assert!(frames(&out).contains(&Frame::S(2)) && frames(&out).contains(&Frame::U(Function::TestAct)));
+    peer.unanswered(Ticket(0), &mut out).expect("room");
+    assert_eq!(peer.timer(), Some(Mono::ZERO), "its clocks begin");
+    assert_eq!(peer.tick(at(50), &mut out), None);
+    assert_eq!(peer.timer(), Some(at(65).mono));
+    assert_eq!(peer.tick(at(64), &mut out), None);
+    assert!(peer.next(Input::Stream(&s(1)), at(64), &mut out).signal().is_some());
+    assert_eq!(peer.tick(at(65), &mut out), Some(Cause::Idle), "what it was asked at 22 s it has not answered");
+    // One that says nothing once it could be heard is gone.
+    let mut peer = started(&options(1, &[]));
+    report(&mut peer, 1, Place::Report, POINT, &mut out).expect("room");
+    accept(&mut peer, 0, EXECUTE).expect("room");
+    assert_eq!(peer.tick(at(2), &mut out), None);
+    peer.unanswered(Ticket(0), &mut out).expect("room");
+    assert_eq!((peer.tick(at(30), &mut out), peer.tick(at(44), &mut out)), (None, None));
+    assert_eq!(peer.tick(at(45), &mut out), Some(Cause::Idle));
+}
+
+/// GEN-06: whoever was not read for a while has as long as ever from then on.
+#[test]
+fn the_clocks_of_a_centre_begin_when_it_is_read_again() {
+    let (mut peer, mut out) = (started(&options(4, &[])), Out::new(256));
+    report(&mut peer, 1, Place::Report, POINT, &mut out).expect("room");
+    assert_eq!(peer.tick(at(1), &mut out), None);
+    assert!(matches!(next(&mut peer, &s(1)[..3], &mut out), Step::Need { .. }));
+    assert_eq!((peer.deadline(), peer.timer()), (Some(at(6).mono), Some(at(16).mono)));
+    peer.read_again(at(20));
+    assert_eq!((peer.deadline(), peer.timer()), (Some(at(25).mono), Some(at(35).mono)));
+    assert_eq!(peer.tick(at(24), &mut out), None);
+    assert_eq!(peer.tick(at(25), &mut out), Some(Cause::FrameTimeout));
+}
+
+/// A select counts for `select_timeout`, also where its execute waits for the station's turn.
+#[test]
+fn a_select_runs_out_while_its_execute_waits() {
+    let (mut peer, mut out) = (started(&options(4, &[])), Out::new(256));
+    accept(&mut peer, 0, SELECT).expect("room");
+    report(&mut peer, 1, Place::Settles(Ticket(0), Outcome::Ok), "2d0107000100e9030081", &mut out).expect("room");
+    accept(&mut peer, 1, EXECUTE).expect("room");
+    accept(&mut peer, 2, EXECUTE).expect("room");
+    let sheet = hex(EXECUTE);
+    let asdu = Asdu::read(&sheet, Direction::Control).expect("legal");
+    let as_of = |ticket, selected, secs| {
+        let message = Message::Iec104(Request { asdu, selected });
+        let Message::Iec104(request) = peer.as_of(Ticket(ticket), message, at(secs)) else { panic!("{message:?}") };
+        request.selected
+    };
+    let timeout = Ways::of(&Settings::default()).select_timeout.as_secs();
+    assert!(as_of(1, true, timeout), "confirmed at 1 s");
+    assert!(!as_of(1, true, timeout + 1));
+    assert!(!as_of(1, false, 1), "nothing becomes selected");
+    assert!(as_of(2, true, timeout + 1), "it has no end of its own");
+}
+
 #[test]
 fn only_the_named_originators_may_ask() {
     let mut peer = started(&options(4, &[("originators", Setting::Ints([1, 5].to_vec()))]));

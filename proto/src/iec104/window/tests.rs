@@ -25,7 +25,7 @@ fn due(secs: u64) -> Option<Mono> {
 /// What a tick that keeps the association says.
 fn ticked(window: &mut Window, secs: u64) -> Vec<u8> {
     let mut out = Out::new(1024);
-    assert!(window.tick(at(secs), &mut out), "the other side counts as gone at {secs} s");
+    assert!(window.tick(at(secs), true, &mut out), "the other side counts as gone at {secs} s");
     window.check_invariants();
     out.as_slice().to_vec()
 }
@@ -99,12 +99,12 @@ fn the_wth_frame_is_acknowledged_at_once() {
     window.settle(7);
     assert_eq!(ticked(&mut window, 1), []);
     window.settle(0);
-    assert_eq!(window.deadline(), due(11), "nothing new may be acknowledged");
+    assert_eq!(window.deadline(true), due(11), "nothing new may be acknowledged");
     window.take();
     window.settle(1);
-    assert_eq!(window.deadline(), Some(Mono::ZERO));
+    assert_eq!(window.deadline(true), Some(Mono::ZERO));
     assert_eq!(ticked(&mut window, 1), s(8));
-    assert_eq!(window.deadline(), due(21), "only t3 is left");
+    assert_eq!(window.deadline(true), due(21), "only t3 is left");
     let mut out = Out::new(64);
     window.acknowledge(&mut out);
     assert!(out.is_empty(), "it is no news");
@@ -116,15 +116,15 @@ fn what_came_is_acknowledged_t2_after_the_first_of_it() {
     window.take();
     window.take();
     window.settle(1);
-    assert_eq!(window.deadline(), Some(Mono::ZERO), "its time is not known yet");
+    assert_eq!(window.deadline(true), Some(Mono::ZERO), "its time is not known yet");
     assert_eq!(ticked(&mut window, 1), []);
     window.settle(1);
     window.hear(at(5));
     assert_eq!(ticked(&mut window, 5), []);
-    assert_eq!(window.deadline(), due(11));
+    assert_eq!(window.deadline(true), due(11));
     assert_eq!(ticked(&mut window, 10), []);
-    assert!(window.tick(at(11), &mut Out::new(5)), "no room for it");
-    assert_eq!(window.deadline(), due(21), "tried again after another t2");
+    assert!(window.tick(at(11), true, &mut Out::new(5)), "no room for it");
+    assert_eq!(window.deadline(true), due(21), "tried again after another t2");
     assert_eq!(ticked(&mut window, 21), s(2));
     // What leaves in an I frame needs no S frame.
     window.take();
@@ -133,7 +133,7 @@ fn what_came_is_acknowledged_t2_after_the_first_of_it() {
     window.send(&ASDU, &mut out).expect("room");
     assert_eq!(frames(&out), [Frame::I(0, 3, &ASDU)]);
     assert_eq!(window.acknowledged(1), Ok(1));
-    assert_eq!(window.deadline(), due(25), "t3");
+    assert_eq!(window.deadline(true), due(25), "t3");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn what_is_not_settled_is_not_acknowledged() {
     window.take();
     window.hear(at(15));
     assert_eq!(ticked(&mut window, 15), []);
-    assert_eq!(window.deadline(), due(35), "t3 alone");
+    assert_eq!(window.deadline(true), due(35), "t3 alone");
     let mut out = Out::new(64);
     window.send(&ASDU, &mut out).expect("room");
     assert_eq!(frames(&out), [Frame::I(0, 0, &ASDU)]);
@@ -152,45 +152,45 @@ fn what_is_not_settled_is_not_acknowledged() {
 fn an_acknowledgement_that_does_not_come_in_t1_ends_it() {
     let (mut window, mut out) = (window(12, 8), Out::new(1024));
     window.send(&ASDU, &mut out).expect("room");
-    assert_eq!(window.deadline(), Some(Mono::ZERO));
+    assert_eq!(window.deadline(true), Some(Mono::ZERO));
     assert_eq!(ticked(&mut window, 1), []);
-    assert_eq!(window.deadline(), due(16));
+    assert_eq!(window.deadline(true), due(16));
     window.send(&ASDU, &mut out).expect("room");
-    assert_eq!(window.deadline(), Some(Mono::ZERO), "the second one has no time yet");
+    assert_eq!(window.deadline(true), Some(Mono::ZERO), "the second one has no time yet");
     assert_eq!(ticked(&mut window, 3), []);
-    assert_eq!(window.deadline(), due(16));
+    assert_eq!(window.deadline(true), due(16));
     assert_eq!(ticked(&mut window, 15), []);
     assert_eq!(window.acknowledged(1), Ok(1));
-    assert_eq!(window.deadline(), due(18), "each has its own");
+    assert_eq!(window.deadline(true), due(18), "each has its own");
     assert_eq!(ticked(&mut window, 17), []);
-    assert!(!window.tick(at(18), &mut out));
+    assert!(!window.tick(at(18), true, &mut out));
 }
 
 #[test]
 fn silence_for_t3_is_tested_once_and_no_answer_in_t1_ends_it() {
     let mut window = window(12, 8);
-    assert_eq!(window.deadline(), Some(Mono::ZERO));
+    assert_eq!(window.deadline(true), Some(Mono::ZERO));
     assert_eq!(ticked(&mut window, 1), []);
-    assert_eq!(window.deadline(), due(21));
+    assert_eq!(window.deadline(true), due(21));
     assert_eq!(ticked(&mut window, 20), []);
     assert_eq!(ticked(&mut window, 21), TEST);
-    assert_eq!(window.deadline(), due(36));
+    assert_eq!(window.deadline(true), due(36));
     assert_eq!(ticked(&mut window, 30), []);
     window.hear(at(30));
     window.answered();
-    assert_eq!(window.deadline(), due(50));
+    assert_eq!(window.deadline(true), due(50));
     assert_eq!(ticked(&mut window, 36), []);
     assert_eq!(ticked(&mut window, 50), TEST);
     window.hear(at(60));
     assert_eq!(ticked(&mut window, 64), []);
-    assert!(!window.tick(at(65), &mut Out::new(64)), "what is heard is not what was asked for");
+    assert!(!window.tick(at(65), true, &mut Out::new(64)), "what is heard is not what was asked for");
 }
 
 #[test]
 fn a_test_comes_before_the_session_counts_as_idle() {
     let mut window = Window::new(&Ways::of(&Settings::default()), Duration::from_secs(5), false);
     window.hear(at(1));
-    assert_eq!(window.deadline(), due(6));
+    assert_eq!(window.deadline(true), due(6));
     assert_eq!(ticked(&mut window, 6), TEST);
 }
 
@@ -207,6 +207,6 @@ fn who_only_watches_counts_as_it_comes_and_waits_for_nothing() {
         window.send(&ASDU, &mut out).expect("room");
     }
     assert!(window.is_clear());
-    assert_eq!(window.deadline(), None);
+    assert_eq!(window.deadline(true), None);
     assert_eq!(frames(&out)[2], Frame::I(2, 0, &ASDU));
 }
