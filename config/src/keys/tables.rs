@@ -231,7 +231,7 @@ const AUDIT: &[KeySpec] = &[
         key(
             "durable",
             Kind::Word(&["sessions", "writes"]),
-            "`writes`: an allowed write leaves after its record is on disk. Else records follow within 20 ms.",
+            "`writes`: an allowed write leaves after its record is on disk. Else records follow within 50 ms.",
         ),
         "\"sessions\"",
     ),

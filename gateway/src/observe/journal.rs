@@ -30,7 +30,7 @@ pub const QUEUE: usize = 8192;
 
 /// How long a record that nobody waits for may wait for others to share its write and its fdatasync with. A power cut or a
 /// `kill -9` loses what came within this time and the disk's own; a stop loses nothing.
-pub const GATHER: Duration = Duration::from_millis(20);
+pub const GATHER: Duration = Duration::from_millis(50);
 
 /// The number of a record: `seq` in the audit file. The first is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
