@@ -10,6 +10,8 @@
 //! ```
 
 pub mod admin;
+#[cfg(test)]
+mod allocations;
 pub mod audit;
 mod chain;
 mod checkpoint;

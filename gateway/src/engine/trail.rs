@@ -13,7 +13,7 @@ use crate::{
     observe::{
         journal::{JournalFull, Seq, Slot},
         metrics::Limit,
-        record::{Event, Record},
+        record::{Event, Record, RuleOf},
     },
     permit::Permit,
 };
@@ -81,7 +81,7 @@ impl Core {
         what: (Stored, Option<Box<[u8]>>),
     ) -> Seq {
         let mut record = self.record(Event::Allowed, key);
-        record.rule = self.rule_names(rule);
+        record.rule = self.rule(rule);
         (record.message, record.frame) = (Some(what.0), what.1);
         if self.place.site.audit.durable_writes { slot.write_awaited(record) } else { slot.write(record) }
     }
@@ -164,7 +164,7 @@ impl Core {
     ) -> Record {
         let mut record = self.record(event, key);
         record.reason = Some(denied.reason);
-        record.rule = self.rule_names(denied.rule);
+        record.rule = self.rule(denied.rule);
         record.message = message;
         record.frame = frame;
         record
@@ -178,9 +178,7 @@ impl Core {
         record
     }
 
-    fn rule_names(&self, rule: Option<RuleIx>) -> Option<(Arc<str>, Arc<str>)> {
-        let index = usize::try_from(rule?.0).ok()?;
-        let rule = self.policy.rules().get(index)?;
-        Some((rule.id.as_str().into(), rule.place.as_str().into()))
+    fn rule(&self, index: Option<RuleIx>) -> Option<RuleOf> {
+        Some(RuleOf { policy: Arc::clone(&self.policy), index: index? })
     }
 }

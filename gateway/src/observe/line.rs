@@ -5,12 +5,14 @@
 //! `source`, `category`, `event` (type), `seq` (event id), `result`.
 
 use std::{
+    net::SocketAddr,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     time::SystemTime,
 };
 
-use serde::Serialize;
+use data_encoding::HEXLOWER;
+use serde::{Serialize, Serializer};
 use sluicegate_proto::{
     protocol::Stored,
     sentence::Sentence,
@@ -18,7 +20,7 @@ use sluicegate_proto::{
 };
 
 use super::{
-    chain::{Hash, hex, sha256},
+    chain::{Hash, sha256},
     journal::Queued,
     record::{Event, Record},
 };
@@ -31,48 +33,40 @@ const LONGEST_NAME: usize = 256;
 /// Bytes of a note: the torn end of a file as hex, the longest that we write ourselves, is 16 KiB.
 const LONGEST_NOTE: usize = 24 * 1024;
 
-/// A formatted record.
-#[derive(Debug)]
-pub(super) struct Line {
-    /// Its bytes, without newline.
-    pub(super) bytes: Vec<u8>,
-    /// Whether printing its message panicked: a bug of ours. The rest of the record stands.
-    pub(super) panicked: bool,
-}
-
-/// Formats `queued` as the line that follows the line with the hash `prev`.
-pub(super) fn format(queued: &Queued, prev: &Hash) -> Line {
+/// Adds `queued` to `bytes` as the line that follows the line with the hash `prev`, without newline. Says whether printing
+/// its message panicked: a bug of ours. The rest of the record stands.
+pub(super) fn write(queued: &Queued, prev: &Hash, bytes: &mut Vec<u8>) -> bool {
     let record = &queued.record;
     let peer = record.peer.as_deref();
     let identity = peer.map(|one| one.who.identity.as_str()).filter(|name| !name.is_empty());
     let printed = record.message.as_ref().map(|message| deeds(message, identity));
     let panicked = matches!(printed, Some(None));
-    let own = is_own(record.event) || peer.is_none();
-    let source = peer.filter(|_| !own).map_or_else(|| "gateway".to_owned(), |one| one.source.to_string());
+    let source = peer.filter(|_| !is_own(record.event)).map(|one| one.source);
     let fields = Fields {
         seq: queued.seq.0,
-        time: time(queued.at),
+        time: Time(queued.at),
         event: record.event.as_str(),
         category: category(record),
         result: result(record.event),
-        origin: if own { "gateway" } else { "peer" },
-        source,
+        origin: if source.is_none() { "gateway" } else { "peer" },
+        source: source.map_or(Source::Gateway("gateway"), Source::Peer),
         listener: peer.map(|one| one.listener.as_str()).filter(|name| !name.is_empty()),
         conduit: record.conduit.as_deref(),
         session: record.session,
         identity,
         roles: peer.map(|one| one.who.roles.as_slice()).unwrap_or_default(),
         key_hash: peer.and_then(|one| one.key_hash.as_deref()),
-        names: peer.map(|one| names(&one.names)).unwrap_or_default(),
+        names: peer.map(|one| one.names.as_slice()).unwrap_or_default(),
         reason: record.reason.map(Reason::as_str),
         cause: record.cause.map(Cause::as_str),
-        rule: record.rule.as_ref().map(|(id, place)| RuleField { id, place }),
+        rule: record.rule.as_ref().and_then(|one| one.names()).map(|(id, place)| RuleField { id, place }),
         deeds: printed.flatten().unwrap_or_default(),
-        frame_sha256: record.frame.as_ref().map(|frame| hex(&sha256(&[frame]))),
+        frame_sha256: record.frame.as_ref().map(|frame| Hex(sha256(&[frame]))),
         note: if panicked { Some(UNPRINTABLE) } else { record.note.as_deref().map(|note| cut(note, LONGEST_NOTE)) },
-        prev: hex(prev),
+        prev: Hex(*prev),
     };
-    Line { bytes: serde_json::to_vec(&fields).expect("strings and numbers always make JSON"), panicked }
+    serde_json::to_writer(bytes, &fields).expect("strings and numbers always make JSON, and memory takes it");
+    panicked
 }
 
 /// Reads back what the chain needs of a line: its number, the hash it claims for the line before it, and its time.
@@ -91,12 +85,12 @@ pub(super) struct Link {
 #[derive(Serialize)]
 struct Fields<'a> {
     seq: u64,
-    time: String,
+    time: Time,
     event: &'static str,
     category: &'static str,
     result: &'static str,
     origin: &'static str,
-    source: String,
+    source: Source,
     #[serde(skip_serializing_if = "Option::is_none")]
     listener: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,8 +103,8 @@ struct Fields<'a> {
     roles: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     key_hash: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    names: Vec<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty", serialize_with = "names")]
+    names: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,10 +114,39 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     deeds: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frame_sha256: Option<String>,
+    frame_sha256: Option<Hex>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
-    prev: String,
+    prev: Hex,
+}
+
+/// Where it came from.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Source {
+    Gateway(&'static str),
+    Peer(SocketAddr),
+}
+
+/// RFC 3339, UTC, microseconds.
+struct Time(SystemTime);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let at = jiff::Timestamp::try_from(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        to.collect_str(&format_args!("{at:.6}"))
+    }
+}
+
+/// A hash in lower-case hex.
+struct Hex(Hash);
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut text = [0; 64];
+        HEXLOWER.encode_mut(&self.0, &mut text);
+        to.serialize_str(std::str::from_utf8(&text).expect("hex is ASCII"))
+    }
 }
 
 #[derive(Serialize)]
@@ -150,8 +173,8 @@ fn deeds(stored: &Stored, identity: Option<&str>) -> Option<Vec<String>> {
     printed.ok()
 }
 
-fn names(all: &[String]) -> Vec<&str> {
-    all.iter().take(MOST_NAMES).map(|name| cut(name, LONGEST_NAME)).collect()
+fn names<S: Serializer>(all: &[String], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(all.iter().take(MOST_NAMES).map(|name| cut(name, LONGEST_NAME)))
 }
 
 fn cut(text: &str, most: usize) -> &str {
@@ -160,12 +183,6 @@ fn cut(text: &str, most: usize) -> &str {
     }
     let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
-}
-
-/// RFC 3339, UTC, microseconds.
-fn time(at: SystemTime) -> String {
-    let at = jiff::Timestamp::try_from(at).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    format!("{at:.6}")
 }
 
 /// What the gateway did of its own accord.
@@ -242,7 +259,8 @@ mod tests {
     use std::sync::Arc;
 
     use sluicegate_proto::{
-        policy::Who,
+        keys::{Setting, Settings},
+        policy::{Plan, Rule, RuleIx, Who, compile},
         protocol::Protocol,
         sentence::{Addressing, Form},
     };
@@ -250,8 +268,9 @@ mod tests {
     use super::*;
     use crate::{
         observe::{
-            chain::NO_LINE,
+            chain::{NO_LINE, hex},
             journal::{Seq, Shared},
+            record::RuleOf,
             site::AuditMetrics,
         },
         permit::Peer,
@@ -274,7 +293,9 @@ mod tests {
         shared.push_own(record);
         let mut queued = Vec::new();
         shared.take(&mut queued, std::time::Duration::ZERO);
-        let text = String::from_utf8(format(&queued[0], &NO_LINE).bytes).expect("UTF-8");
+        let mut bytes = Vec::new();
+        assert!(!write(&queued[0], &NO_LINE, &mut bytes));
+        let text = String::from_utf8(bytes).expect("UTF-8");
         let value = serde_json::from_str(&text).expect("JSON");
         (text, value)
     }
@@ -285,6 +306,22 @@ mod tests {
         Protocol::Modbus.build(&parsed, 1).expect("a message")
     }
 
+    fn rule(id: &str, place: &str) -> RuleOf {
+        let grammar = Protocol::Modbus.grammar();
+        let text = "any write holding 40 = 0..1500";
+        let sentence = Sentence::parse(text, Form::Rule, grammar, Addressing::ZeroBased).expect("a rule");
+        let rule = Rule { id: id.to_owned(), text: text.to_owned(), sentence, allow: true, place: place.to_owned() };
+        let policy = compile(&Plan {
+            protocol: Protocol::Modbus,
+            settings: Settings([("units", Setting::Ints(vec![1]))].into()),
+            rules: vec![rule],
+            identities: vec!["scada-1".to_owned()],
+            schedules: Vec::new(),
+            budgets: Vec::new(),
+        });
+        RuleOf { policy: Arc::new(policy.expect("a good policy")), index: RuleIx(0) }
+    }
+
     #[test]
     fn a_denial_has_every_field_of_sr_2_8_and_says_what_it_was() {
         let mut record = Record::new(Event::Denied);
@@ -292,7 +329,7 @@ mod tests {
         record.session = Some(3);
         record.peer = Some(peer("scada-1", "uri:spiffe://north-pumping/scada-1"));
         record.reason = Some(Reason::ValueNotAllowed);
-        record.rule = Some(("r-01234567".into(), "conduits.d/pump.toml:14".into()));
+        record.rule = Some(rule("r-01234567", "conduits.d/pump.toml:14"));
         record.message = Some(message("write holding 40 = 9999"));
         record.frame = Some(b"frame".to_vec().into());
         let (text, line) = written(record);
@@ -310,7 +347,7 @@ mod tests {
             assert_eq!(line[field], expected, "{field}");
         }
         assert_eq!(line["seq"], 7);
-        assert_eq!(line["rule"]["id"], "r-01234567");
+        assert_eq!(line["rule"], serde_json::json!({ "id": "r-01234567", "place": "conduits.d/pump.toml:14" }));
         assert_eq!(line["frame_sha256"], hex(&sha256(&[b"frame"])));
         let deed = line["deeds"][0].as_str().expect("a sentence");
         assert!(deed.starts_with("scada-1 write holding 40") && deed.contains("= 9999"), "{deed}");

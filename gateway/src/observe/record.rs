@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate_proto::{
+    policy::{PolicySet, RuleIx},
     protocol::Stored,
     vocab::{Cause, Reason},
 };
@@ -42,6 +43,23 @@ sluicegate_proto::words! {
     }
 }
 
+/// A rule of a policy: named when the record is formatted, not on the data worker.
+#[derive(Clone, Debug)]
+pub struct RuleOf {
+    /// The rules.
+    pub policy: Arc<PolicySet>,
+    /// Which of them.
+    pub index: RuleIx,
+}
+
+impl RuleOf {
+    /// The rule's id and its `file:line`.
+    pub fn names(&self) -> Option<(&str, &str)> {
+        let rule = self.policy.rules().get(usize::try_from(self.index.0).ok()?)?;
+        Some((&rule.id, &rule.place))
+    }
+}
+
 /// One record before it is formatted. The journal's thread decodes `message` into sentences and hashes `frame`.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -57,8 +75,8 @@ pub struct Record {
     pub reason: Option<Reason>,
     /// Why ended.
     pub cause: Option<Cause>,
-    /// The rule's id and its `file:line`.
-    pub rule: Option<(Arc<str>, Arc<str>)>,
+    /// The rule that allowed it, that forbids it, or that came nearest.
+    pub rule: Option<RuleOf>,
     /// The message, where it was whole.
     pub message: Option<Stored>,
     /// The bytes as they came (bounded by the protocol's largest frame); hashed, not kept.

@@ -30,6 +30,8 @@ pub const FILE_BYTES: u64 = 32 << 20;
 /// The whole trail: 128 files, some 6 million records. A site with 20 writes a second fills it in half a week; what is
 /// to be kept longer is archived by moving closed files away.
 pub const TOTAL_BYTES: u64 = 4 << 30;
+/// Room for one line: most are some 700 bytes.
+const LINE: usize = 1024;
 /// Past this the checkpoints of a file are thinned to its last one.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
 
@@ -118,14 +120,14 @@ pub(super) struct Appender {
 impl Trail {
     /// Formats and chains records. Nothing moves until [`Self::append`] succeeds.
     pub(super) fn prepare(&self, records: &[Queued]) -> Batch {
-        let mut batch = Batch { bytes: Vec::new(), ends: Vec::new(), prev: self.prev, panics: 0 };
+        let bytes = Vec::with_capacity(records.len().saturating_mul(LINE));
+        let mut batch = Batch { bytes, ends: Vec::with_capacity(records.len()), prev: self.prev, panics: 0 };
         for record in records {
-            let line = line::format(record, &batch.prev);
-            batch.prev = sha256(&[&line.bytes]);
-            batch.bytes.extend_from_slice(&line.bytes);
+            let start = batch.bytes.len();
+            batch.panics += usize::from(line::write(record, &batch.prev, &mut batch.bytes));
+            batch.prev = sha256(&[batch.bytes.get(start..).unwrap_or_default()]);
             batch.ends.push(batch.bytes.len());
             batch.bytes.push(b'\n');
-            batch.panics += usize::from(line.panicked);
         }
         batch
     }
@@ -486,7 +488,9 @@ mod tests {
         let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_690_000_000_123_456);
         let mut one = queued(&["a"], Seq(1)).remove(0);
         one.at = at;
-        let text = String::from_utf8(line::format(&one, &NO_LINE).bytes).expect("UTF-8");
+        let mut bytes = Vec::new();
+        line::write(&one, &NO_LINE, &mut bytes);
+        let text = String::from_utf8(bytes).expect("UTF-8");
         assert!(text.starts_with(r#"{"seq":1,"time":"2023-07-22T04:26:40.123456Z","event":"alarm""#), "{text}");
     }
 }

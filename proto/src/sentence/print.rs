@@ -15,7 +15,8 @@ use crate::deed::{Deed, ObjectId, Scalar, Values};
 
 /// The canonical text: one blank between words, `, ` between items, all in the order of the clauses.
 pub(super) fn sentence(one: &Sentence, grammar: &Grammar, addressing: Addressing) -> String {
-    let mut out = Line(String::new());
+    // Most are shorter.
+    let mut out = Line(String::with_capacity(64));
     out.maybe(one.who.as_deref());
     out.word(one.class.as_str());
     subject(one, grammar, addressing, &mut out);
@@ -114,8 +115,14 @@ impl Line {
     }
 
     fn list(&mut self, items: impl Iterator<Item = String>) {
-        let all: Vec<String> = items.collect();
-        self.word(&all.join(", "));
+        for (at, item) in items.enumerate() {
+            if at == 0 {
+                self.word(&item);
+            } else {
+                self.0.push_str(", ");
+                self.0.push_str(&item);
+            }
+        }
     }
 }
 

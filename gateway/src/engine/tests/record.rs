@@ -6,7 +6,7 @@ use super::{
     bench::{Bench, Dial, Plan},
     wire::{frame, read, registers, show, write},
 };
-use crate::observe::record::Event;
+use crate::observe::record::{Event, RuleOf};
 
 const RULES: &[&str] =
     &["any read holding 0-99", "operator write holding 40-49 = 0..1500", "operator write holding 50 step 5"];
@@ -47,7 +47,7 @@ fn each_thing_is_written_down_once_with_who_which_rule_and_why() {
         assert_eq!(record.peer.as_ref().map(|peer| peer.who.identity.as_str()), Some("op-1"));
     }
     let rules = &bench.site.conduits[0].plan.rules;
-    let rule = |at: usize| records[at].rule.as_ref().map(|(id, _)| id.to_string());
+    let rule = |at: usize| records[at].rule.as_ref().and_then(RuleOf::names).map(|(id, _)| id.to_owned());
     assert_eq!(rule(1), Some(rules[1].id.clone()), "the rule that allowed it");
     assert_eq!(rule(2), Some(rules[1].id.clone()), "the rule that came nearest");
     assert_eq!(rule(3), Some(rules[3].id.clone()), "the rule that forbids it");
