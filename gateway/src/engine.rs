@@ -42,6 +42,7 @@ mod tie;
 mod trail;
 mod written;
 
+pub use self::limits::{Limits, Toll};
 pub use self::seam::{LinkKey, LinkWant, SessionKey, Setup, Wake};
 use self::{
     core::Core,
@@ -50,7 +51,6 @@ use self::{
 };
 pub(crate) use self::{
     kind::Kind,
-    limits::Limits,
     locks::written_by,
     session::{LONGEST_DELAY, peer_options},
 };

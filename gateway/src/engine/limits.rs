@@ -28,7 +28,7 @@ use crate::observe::metrics::Limit;
 
 /// The limits of one conduit.
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     time: EngineTime,
     requests: Bucket,
     writes: Bucket,
@@ -49,15 +49,20 @@ struct PeerLimits {
 
 /// What a message is, for the class limits, and which buckets it has paid already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Toll {
-    pub(super) identity: u16,
-    pub(super) is_write: bool,
-    pub(super) is_control: bool,
-    pub(super) peer_paid: bool,
+pub struct Toll {
+    /// Whose.
+    pub identity: u16,
+    /// Whether it writes.
+    pub is_write: bool,
+    /// Whether it controls.
+    pub is_control: bool,
+    /// Whether the peer's own bucket was paid before.
+    pub peer_paid: bool,
 }
 
 impl Limits {
-    pub(crate) fn new(plan: plan::Limits, identities: usize) -> Self {
+    /// Full buckets, for so many identities.
+    pub fn new(plan: plan::Limits, identities: usize) -> Self {
         let time = EngineTime::default();
         let bucket = |rate| Bucket::new(rate, &time);
         Self {
@@ -73,7 +78,7 @@ impl Limits {
     }
 
     /// The time of this wake-up.
-    pub(crate) fn set_time(&self, now: Mono) {
+    pub fn set_time(&self, now: Mono) {
         self.time.0.fetch_max(now.as_nanos(), Ordering::Relaxed);
     }
 
@@ -81,7 +86,7 @@ impl Limits {
     ///
     /// # Errors
     /// The limit that is spent, and how long until it is not.
-    pub(crate) fn charge(&mut self, toll: Toll) -> Result<(), (Limit, Duration)> {
+    pub fn charge(&mut self, toll: Toll) -> Result<(), (Limit, Duration)> {
         if !toll.peer_paid {
             self.peer(toll.identity).requests.take(1).map_err(|wait| (Limit::PeerRequests, wait))?;
         }
