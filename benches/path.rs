@@ -1,115 +1,150 @@
 //! What does one message cost on its way through framer and judge, without sockets?
 //!
-//! `cargo bench --bench path`. Allocations are counted; figures are for comparing two runs on one machine.
+//! `cargo bench --bench path`. Allocations are counted; compare figures within one run only. `read_*` are the same FC 3
+//! through us and through other people's parsers; what each of them does for its time stands beside it.
 
 use divan::{AllocProfiler, Bencher, black_box};
+use hyper::body::Bytes;
+use rmodbus::{ModbusProto, server::ModbusFrame};
+use sawp::parser::{Direction as Way, Parse};
 use sluicegate_proto::{
     half::{Body, Input, PeerOptions, Step},
     iec104::{Asdu, Direction, Request},
-    keys::{Setting, Settings},
     out::Out,
-    policy::{Budgets, Held, Known, Plan, PolicySet, Rule, Verdict, Who, compile},
-    protocol::{Message, Protocol},
+    policy::{Budgets, Held, Known, PolicySet, Verdict, View},
+    protocol::{Message, PeerHalf, Protocol},
     sentence::{Addressing, Form, Sentence},
     time::Now,
 };
 
+#[path = "path/traffic.rs"]
+mod traffic;
+
+use traffic::{READ, SENTENCE, SET_POINT, STRAY_READ, WRITE};
+
 #[global_allocator]
 static ALLOC: AllocProfiler = AllocProfiler::system();
 
-const READ: &[u8] = &[0, 1, 0, 0, 0, 6, 1, 3, 0, 10, 0, 2];
-const WRITE: &[u8] = &[0, 1, 0, 0, 0, 6, 1, 6, 0, 10, 0, 5];
+const SIZES: [u32; 5] = [10, 20, 100, 1_000, 10_000];
 
 fn main() {
     divan::main();
 }
 
-fn settings() -> Settings {
-    Settings([("units", Setting::Ints(vec![1]))].into())
-}
-
-/// Rules that each allow twelve registers, every other one for reading.
-fn policy(rules: u32) -> PolicySet {
-    let grammar = Protocol::Modbus.grammar();
-    let mut list = Vec::new();
-    for index in 0..rules / 2 {
-        let (first, last) = (index * 12 % 65_000, index * 12 % 65_000 + 11);
-        for text in [format!("any read holding {first}-{last}"), format!("any write holding {first}-{last} = 0..1500")]
-        {
-            let sentence = Sentence::parse(&text, Form::Rule, grammar, Addressing::ZeroBased).expect("a good rule");
-            let text = sentence.print(grammar);
-            list.push(Rule { id: format!("r-{index}"), text, sentence, allow: true, place: "bench:1".into() });
-        }
-    }
-    compile(&Plan {
-        protocol: Protocol::Modbus,
-        settings: settings(),
-        rules: list,
-        identities: vec!["scada-1".into()],
-        schedules: Vec::new(),
-        budgets: Vec::new(),
-    })
-    .expect("a good policy")
-}
-
-fn message(bencher: Bencher<'_, '_>, rules: u32, frame: &[u8]) {
-    let set = policy(rules);
-    let view = set.view(&Who { identity: "scada-1".into(), roles: Vec::new() });
-    let (held, budgets) = (Held::new(&set), Budgets::new(&set));
-    let frame_timeout = std::time::Duration::from_secs(5);
-    let mut half = Protocol::Modbus.peer_half(&PeerOptions {
-        settings: settings(),
+fn half() -> PeerHalf {
+    Protocol::Modbus.peer_half(&PeerOptions {
+        settings: traffic::settings(Protocol::Modbus),
         pending: 16,
-        frame_timeout,
+        frame_timeout: std::time::Duration::from_secs(5),
         ..PeerOptions::default()
-    });
-    let mut out = Out::new(1024);
+    })
+}
+
+/// Frames a message, and gives it to `each`.
+fn framed(half: &mut PeerHalf, frame: &[u8], out: &mut Out, each: impl FnOnce(&Message<'_>)) {
+    let Step::Asked(asked) = half.next(Input::Stream(black_box(frame)), Now::default(), out) else {
+        panic!("a whole message");
+    };
+    let Body::Message(message) = &asked.body else { panic!("a legal message") };
+    each(message);
+}
+
+fn judged(bencher: Bencher<'_, '_>, rules: u32, frame: &[u8], allowed: bool) {
+    let set = traffic::compiled(&traffic::points(rules));
+    let view = traffic::view(&set);
+    let (held, budgets) = (Held::new(&set), Budgets::new(&set));
+    let (mut half, mut out) = (half(), Out::new(1024));
     bencher.bench_local(|| {
-        let Step::Asked(asked) = half.next(Input::Stream(black_box(frame)), Now::default(), &mut out) else {
-            panic!("a whole message");
-        };
-        let Body::Message(message) = &asked.body else { panic!("a legal message") };
-        let known = Known { held: &held, budgets: &budgets, failed: &[] };
-        let verdict = view.judge(message, &known, Now::default());
-        assert!(matches!(verdict, Verdict::Allow(_)));
-        verdict
+        framed(&mut half, frame, &mut out, |message| {
+            let known = Known { held: &held, budgets: &budgets, failed: &[] };
+            let verdict = black_box(view.judge(message, &known, Now::default()));
+            assert_eq!(matches!(verdict, Verdict::Allow(_)), allowed);
+        });
     });
 }
 
-#[divan::bench(args = [10, 20, 100, 1_000, 10_000])]
-fn frame_and_judge_a_read(bencher: Bencher<'_, '_>, rules: u32) {
-    message(bencher, rules, READ);
+/// Framed, read, compared with what would leave, and judged.
+#[divan::bench(args = SIZES)]
+fn read_framed_and_judged(bencher: Bencher<'_, '_>, rules: u32) {
+    judged(bencher, rules, READ, true);
+}
+
+/// Framed, read and compared with what would leave.
+#[divan::bench]
+fn read_framed(bencher: Bencher<'_, '_>) {
+    let (mut half, mut out) = (half(), Out::new(1024));
+    bencher.bench_local(|| framed(&mut half, READ, &mut out, |message| assert_eq!(black_box(message).function(), 3)));
+}
+
+/// rmodbus: the length of the frame, then the frame of a server; no policy.
+#[divan::bench]
+fn read_by_rmodbus(bencher: Bencher<'_, '_>) {
+    let mut answer = Vec::with_capacity(256);
+    bencher.bench_local(|| {
+        let bytes = black_box(READ);
+        let used = rmodbus::guess_request_frame_len(bytes, ModbusProto::TcpUdp).expect("a length");
+        assert_eq!(usize::from(used), bytes.len());
+        let mut request = ModbusFrame::new(1, bytes, ModbusProto::TcpUdp, &mut answer);
+        request.parse().expect("a legal message");
+        assert_eq!(black_box(&request).count, 2);
+    });
+}
+
+/// sawp-modbus: the whole message as an intrusion detector reads it; no policy.
+#[divan::bench]
+fn read_by_sawp(bencher: Bencher<'_, '_>) {
+    let parser = sawp_modbus::Modbus::default();
+    bencher.bench_local(|| {
+        let (rest, message) = parser.parse(black_box(READ), Way::ToServer).expect("a legal message");
+        assert!(rest.is_empty() && black_box(message).is_some());
+    });
+}
+
+/// tokio-modbus: the PDU alone, for its frame is read by a codec of its own that is not public; no policy.
+#[divan::bench]
+fn read_by_tokio_modbus(bencher: Bencher<'_, '_>) {
+    let pdu = Bytes::from_static(&READ[7..]);
+    bencher.bench_local(|| {
+        let request = tokio_modbus::Request::try_from(black_box(&pdu).clone()).expect("a legal message");
+        assert!(matches!(black_box(request), tokio_modbus::Request::ReadHoldingRegisters(10, 2)));
+    });
 }
 
 #[divan::bench(args = [20, 10_000])]
-fn frame_and_judge_a_write(bencher: Bencher<'_, '_>, rules: u32) {
-    message(bencher, rules, WRITE);
+fn write_framed_and_judged(bencher: Bencher<'_, '_>, rules: u32) {
+    judged(bencher, rules, WRITE, true);
+}
+
+/// What no rule names: the verdict looks for the rule that lies nearest.
+#[divan::bench(args = [20, 10_000])]
+fn stray_read_framed_and_refused(bencher: Bencher<'_, '_>, rules: u32) {
+    judged(bencher, rules, STRAY_READ, false);
+}
+
+/// The judge alone.
+#[divan::bench(args = SIZES)]
+fn read_judged(bencher: Bencher<'_, '_>, rules: u32) {
+    let set = traffic::compiled(&traffic::points(rules));
+    let view = traffic::view(&set);
+    let (held, budgets) = (Held::new(&set), Budgets::new(&set));
+    let known = Known { held: &held, budgets: &budgets, failed: &[] };
+    framed(&mut half(), READ, &mut Out::new(1024), |message| {
+        bencher.bench_local(|| {
+            let verdict = view.judge(black_box(message), &known, Now::default());
+            assert!(matches!(verdict, Verdict::Allow(_)));
+            verdict
+        });
+    });
 }
 
 /// An ASDU read and judged: the I frame around it costs as much as any other.
 #[divan::bench(args = [20, 10_000])]
-fn read_and_judge_a_set_point(bencher: Bencher<'_, '_>, rules: u32) {
-    let grammar = Protocol::Iec104.grammar();
-    let rule = |index: u32| {
-        let text = format!("any control C_SE_NC_1 ca 1 ioa {} = 0.0..50.0", index + 1);
-        let sentence = Sentence::parse(&text, Form::Rule, grammar, Addressing::ZeroBased).expect("a good rule");
-        Rule { id: format!("r-{index}"), text, sentence, allow: true, place: "bench:1".into() }
-    };
-    let set = compile(&Plan {
-        protocol: Protocol::Iec104,
-        settings: Settings([("cas", Setting::Ints(vec![1]))].into()),
-        rules: (0..rules).map(rule).collect(),
-        identities: vec!["scada-1".into()],
-        schedules: Vec::new(),
-        budgets: Vec::new(),
-    })
-    .expect("a good policy");
-    let view = set.view(&Who { identity: "scada-1".into(), roles: Vec::new() });
+fn set_point_read_and_judged(bencher: Bencher<'_, '_>, rules: u32) {
+    let set = traffic::compiled(&traffic::set_points(rules));
+    let view = traffic::view(&set);
     let (held, budgets) = (Held::new(&set), Budgets::new(&set));
-    // C_SE_NC_1, activation, common address 1, object 10, 12.5.
-    let asdu = [50, 1, 6, 0, 1, 0, 10, 0, 0, 0, 0, 0x48, 0x41, 0];
     bencher.bench_local(|| {
-        let asdu = Asdu::read(black_box(&asdu), Direction::Control).expect("a legal ASDU");
+        let asdu = Asdu::read(black_box(SET_POINT), Direction::Control).expect("a legal ASDU");
         let known = Known { held: &held, budgets: &budgets, failed: &[] };
         let verdict = view.judge(&Message::Iec104(Request::new(asdu)), &known, Now::default());
         assert!(matches!(verdict, Verdict::Allow(_)));
@@ -119,19 +154,33 @@ fn read_and_judge_a_set_point(bencher: Bencher<'_, '_>, rules: u32) {
 
 /// What a report of forty measured values costs before it is judged.
 #[divan::bench]
-fn read_a_report(bencher: Bencher<'_, '_>) {
-    let mut asdu = vec![13, 0x80 | 40, 3, 0, 1, 0, 1, 0, 0];
-    asdu.extend([0, 0, 0x48, 0x41, 0].repeat(40));
+fn report_read(bencher: Bencher<'_, '_>) {
+    let asdu = traffic::report();
     bencher.bench_local(|| Asdu::read(black_box(&asdu), Direction::Monitor).is_ok());
 }
 
 #[divan::bench]
-fn parse_a_sentence() -> Sentence {
-    let text = black_box("hmi write holding 42-43 = -20.0..80.0 as f32 via 16");
-    Sentence::parse(text, Form::Rule, Protocol::Modbus.grammar(), Addressing::ZeroBased).expect("a good sentence")
+fn sentence_parsed() -> Sentence {
+    Sentence::parse(black_box(SENTENCE), Form::Rule, Protocol::Modbus.grammar(), Addressing::ZeroBased)
+        .expect("a good sentence")
 }
 
-#[divan::bench(args = [10, 1_000, 10_000], sample_count = 10)]
-fn compile_rules(rules: u32) -> PolicySet {
-    policy(rules)
+/// Sentences that are parsed already, compiled.
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn rules_compiled(bencher: Bencher<'_, '_>, rules: u32) {
+    let plan = traffic::points(rules);
+    bencher.bench_local(|| -> PolicySet { traffic::compiled(black_box(&plan)) });
+}
+
+/// Sentences parsed, printed and compiled, as when a configuration is loaded.
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn rules_parsed_and_compiled(rules: u32) -> PolicySet {
+    traffic::compiled(&traffic::points(black_box(rules)))
+}
+
+/// Compiled rules laid out for one peer.
+#[divan::bench(args = SIZES, sample_count = 10)]
+fn rules_laid_out(bencher: Bencher<'_, '_>, rules: u32) {
+    let set = traffic::compiled(&traffic::points(rules));
+    bencher.bench_local(|| -> std::sync::Arc<View> { traffic::view(black_box(&set)) });
 }
