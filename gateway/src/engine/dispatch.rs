@@ -92,10 +92,9 @@ fn launch(core: &mut Core, link: &mut Link, key: LinkKey, (session, mut job): (S
     let Some(message) = stored.message() else {
         return core.refuse_job(session, job, &denied_as(Reason::InternalError, job_kind), now);
     };
-    let message = match core.sessions.get(&session) {
-        Some(one) if core.bound => one.half.as_of(job.ticket, message, now),
-        Some(_) | None => message,
-    };
+    // What a list of questions asks does not run out.
+    let waited = if core.bound { core.sessions.get(&session) } else { None };
+    let message = waited.map_or(message, |one| one.half.as_of(job.ticket, message, now));
     job.needs = None;
     match judge_again(core, session, &mut job, &message, now) {
         Verdict::Allow(_) => {}
