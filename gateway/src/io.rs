@@ -172,13 +172,13 @@ impl PeerIo {
     }
 }
 
-/// Small messages leave at once; a dead other side is noticed by the kernel within a minute even when nobody sends.
+/// Small messages leave at once; a dead other side is noticed by the kernel within a minute even when nobody sends. What a
+/// listening socket has, every connection that it accepts has from the start.
 ///
 /// # Errors
 /// When the kernel refuses an option.
-pub fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
+pub fn tune(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
     let alive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY).with_retries(3);
     socket.set_tcp_keepalive(&alive)?;
     socket.set_tcp_user_timeout(Some(UNACKED))?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sluicegate_config::plan::{ListenerId, Site};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -81,6 +81,7 @@ fn bind(address: SocketAddr) -> io::Result<StdListener> {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
+    tune(&SockRef::from(&socket))?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -111,8 +112,6 @@ pub async fn accept<P: Porter>(bound: Bound, admission: Arc<Admission>, porter: 
         match listener.accept().await {
             Ok((stream, from)) => match admission.ask(id.index(), from.ip(), Instant::now()) {
                 Ok(admitted) => {
-                    // A socket whose options cannot be set was reset meanwhile; the handshake will find out.
-                    let _ = tune(&stream);
                     porter.take(id, stream, from, admitted);
                 }
                 Err((why, tell)) => porter.turned(id, from, why, tell),
@@ -165,4 +164,38 @@ fn exhausted(error: &io::Error) -> bool {
     const EMFILE: i32 = 24;
     const ENOBUFS: i32 = 105;
     matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::small_runtime;
+
+    /// Nothing is set on a connection: it comes with what its listener has, before its first byte is read.
+    #[test]
+    fn px_05_a_connection_comes_with_its_options() {
+        small_runtime().expect("a runtime").block_on(async {
+            let bound = bind("127.0.0.1:0".parse().expect("an address")).expect("loopback");
+            let address = bound.local_addr().expect("bound");
+            let listener = TcpListener::from_std(bound).expect("registered");
+            let (_client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let accepted = accepted.expect("accepted").0;
+            let dialled = crate::link::connect(&address.to_string()).await.expect("dialled");
+            let options = |stream: &TcpStream| {
+                let socket = SockRef::from(stream);
+                (
+                    socket.tcp_nodelay().expect("an option"),
+                    socket.keepalive().expect("an option"),
+                    socket.tcp_keepalive_time().expect("an option"),
+                    socket.tcp_keepalive_interval().expect("an option"),
+                    socket.tcp_keepalive_retries().expect("an option"),
+                    socket.tcp_user_timeout().expect("an option"),
+                    socket.recv_buffer_size().expect("an option"),
+                    socket.send_buffer_size().expect("an option"),
+                )
+            };
+            assert_eq!(options(&accepted), options(&dialled));
+            assert!(options(&accepted).0 && options(&accepted).1);
+        });
+    }
 }

@@ -183,7 +183,7 @@ fn a_large_batch_needs_no_buffer_of_the_session() {
 fn px_05_the_kernel_holds_no_more_for_a_peer_than_we_say() {
     small_runtime().expect("a runtime").block_on(async {
         let (_client, server) = pair().await;
-        tune(&server).expect("options");
+        tune(&SockRef::from(&server)).expect("options");
         let socket = SockRef::from(&server);
         for size in [socket.send_buffer_size(), socket.recv_buffer_size()] {
             assert!(size.expect("it has one") <= 2 * KERNEL_BUFFER);

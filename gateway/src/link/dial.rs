@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use sluicegate_config::plan::{Conduit, ConduitId, Upstream};
+use socket2::SockRef;
 use tokio::{
     net::{TcpStream, lookup_host},
     sync::oneshot,
@@ -94,6 +95,6 @@ pub(crate) async fn connect(address: &str) -> io::Result<TcpStream> {
             found.ok_or(last)?
         }
     };
-    tune(&stream)?;
+    tune(&SockRef::from(&stream))?;
     Ok(stream)
 }
