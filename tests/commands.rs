@@ -258,9 +258,76 @@ fn who_can_counts_policy_and_place() {
     assert!(!text.contains("plc-1"), "it belongs to another zone: {text}");
     assert_eq!(site.run(&["who-can", "write holding 58 = 1"]), (Some(1), "nobody\n".to_owned()));
     let (_, all) = site.json(&["who-can", "write holding 50 = 300", "--json"]);
+    let (code, text) = site.run(&["who-can", "write holding 48-60 = 1000..2000"]);
+    let told = "scada-1 on pump
+  may  scada-1 write holding 50-57 = 1000..1500
+  not  scada-1 write holding 48-49, 58-60 = 1000..2000
+  not  scada-1 write holding 50-57 = 1501..2000
+";
+    assert_eq!((code, text.as_str()), (Some(0), told), "a set of messages");
     let kept_out =
         all["standings"].as_array().expect("a list").iter().filter(|one| one["kept_out"].is_string()).count();
     assert_eq!(kept_out, 1, "plc-1; and 50 is no modicon address, so the other conduit cannot carry this");
+}
+
+/// What several rules make pointless together, value by value.
+#[test]
+fn check_finds_a_rule_that_others_together_make_pointless() {
+    let more =
+        "\"hmi write holding 50-60 = 0..1500\", \"hmi write holding 70-79 = 0..5\", \"hmi write holding 70-79 = 6..9\",
+      \"hmi write holding 72-74 = 3..7\", \"hmi write holding 57-60 = 2000\"";
+    let text = SITE.replace("\"hmi write holding 50-60 = 0..1500\"", more).replace(
+        "deny = [\"any write holding 58-60\"]",
+        "deny = [\"any write holding 58-60\", \"any write holding 57 = 1000..3000\"]",
+    );
+    let (code, said) = Site::new(&text).run(&["check"]);
+    assert_eq!(code, Some(0), "{said}");
+    let count = |what: &str| said.matches(what).count();
+    assert_eq!(count("this rule allows nothing that others together do not allow already"), 1, "{said}");
+    assert_eq!(count("deny rules together take this rule away whole"), 1, "{said}");
+}
+
+/// What `diff` says of a change: in sentences, in JSON, and by its exit code.
+#[test]
+fn diff_says_exactly_what_a_change_allows_and_refuses() {
+    let site = Site::new(SITE);
+    let now = SITE
+        .replace("\"hmi write holding 50-60 = 0..1500\"", "\"hmi write holding 50-62 = 0..1200 max 10/s\"")
+        .replace("step 100 up", "step 50 up")
+        .replace("mode = \"monitor\"", "mode = \"enforce\"")
+        .replace("hmi read holding 40001-40010", "hmi read holding 40001-40020");
+    std::fs::write(site.dir.path().join("now.toml"), now).expect("the directory is writable");
+    let path = |name: &str| site.dir.path().join(name).display().to_string();
+    let (before, now) = (path("sluicegate.toml"), path("now.toml"));
+    let (code, text) = site.run(&["diff", &before, &now]);
+    let told = "conduit pump
+  scada-1
+    newly allowed:
+      scada-1 write holding 61-62 = 0..1200 max 10/s
+    newly refused:
+      scada-1 write holding 50-57 = 1201..1500
+    allowed on other terms:
+      before: scada-1 write holding 40 = 0..1500 step 100 up
+      now:    scada-1 write holding 40 = 0..1500 step 50 up
+      before: scada-1 write holding 50-57 = 0..1200
+      now:    scada-1 write holding 50-57 = 0..1200 max 10/s
+conduit old
+  mode: monitor -> enforce
+  scada-1
+    newly allowed:
+      scada-1 read holding 40011-40020
+";
+    assert_eq!((code, text.as_str()), (Some(0), told));
+    let (code, found) = site.json(&["diff", &before, &now, "--format", "json", "--fail-on-change"]);
+    assert_eq!((code, &found["changes"]), (Some(1), &true.into()));
+    let change = &found["conduits"][1]["identities"][0]["changes"][0];
+    assert_eq!(change["now"][0]["sentence"], "scada-1 read holding 10-19", "numbers are zero-based");
+    assert_eq!((&change["change"], &change["ranges"]), (&"allowed".into(), &serde_json::json!([[10, 19]])));
+    assert_eq!(site.run(&["diff", &now, &now, "--fail-on-change"]), (Some(0), "nothing changes\n".to_owned()));
+    assert_eq!(site.run(&["diff", &now, "/nonexistent.toml"]).0, Some(2));
+    assert_eq!(site.run(&["diff", "running", &now]).0, Some(2), "this version asks no daemon");
+    std::fs::write(path("broken.toml"), "schema = 2").expect("the directory is writable");
+    assert_eq!(site.run(&["diff", &now, &path("broken.toml")]).0, Some(1));
 }
 
 #[test]
@@ -290,7 +357,7 @@ fn the_page_of_commands_is_complete() {
     for command in table.get_subcommands() {
         assert!(page.contains(&format!("\n## {}\n", command.get_name())), "{}", command.get_name());
     }
-    assert_eq!(table.get_subcommands().count(), 12);
+    assert_eq!(table.get_subcommands().count(), 13);
     for weakness in sluicegate::demo::site::WEAKNESSES {
         assert!(page.contains(&format!("`{}`", weakness.name)), "{}", weakness.name);
     }

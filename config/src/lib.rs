@@ -9,11 +9,13 @@
 //! levels     what a conduit misses of its zones' security level
 //! gaps       reads that go past what is allowed between two blocks
 //! series     how many metric series a site has
+//! difference which deeds one policy allows and another refuses
 //! fault      a fault on its way: a place in the files
 //! finding    a fault or warning for people and machines
 //! ```
 
 mod build;
+pub mod difference;
 mod fault;
 pub mod finding;
 mod gaps;

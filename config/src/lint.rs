@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod rules;
+mod shadow;
 
 /// All warnings about a site, and what only the whole of it can show to be wrong.
 pub(crate) fn lint(ground: &Ground<'_>, built: &Built, faults: &mut Faults) {

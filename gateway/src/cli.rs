@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 mod about;
 mod capture;
 mod check;
+mod diff;
 mod explain;
 mod handbook;
 mod last;
@@ -72,6 +73,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Say who may do this, on which conduit.
     WhoCan(who::WhoArgs),
+    /// Say exactly what another configuration newly allows and newly refuses, to whom.
+    Diff(diff::DiffArgs),
     /// Say what each message of a capture means.
     Decode(capture::DecodeArgs),
     /// Say what a conduit would have made of each message of a capture.
@@ -121,6 +124,7 @@ fn dispatch(cli: &Cli) -> Exit {
         Command::Check(args) => check::check(&cli.config, args),
         Command::Explain(args) => explain::explain(&cli.config, args),
         Command::WhoCan(args) => who::who_can(&cli.config, args),
+        Command::Diff(args) => diff::diff(args),
         Command::Decode(args) => capture::decode(args),
         Command::Replay(args) => capture::replay(&cli.config, args),
         Command::Pki(command) => pki::pki(command),

@@ -23,6 +23,7 @@ use sluicegate_proto::{
 mod answer;
 pub mod last;
 mod nearest;
+mod reach;
 mod text;
 mod who;
 
@@ -31,6 +32,7 @@ pub use self::{
     answer::Answer,
     last::last,
     nearest::Change,
+    reach::{Reach, reach},
     text::told_fault,
     who::{Standing, may_enter, who_can},
 };
@@ -155,6 +157,9 @@ pub enum ExplainError {
     /// No single message does that.
     #[error("no single message does that: {0}")]
     Build(String),
+    /// The sentence is a set, and which part of it is allowed cannot be told exactly.
+    #[error("{0}")]
+    TooComplex(sluicegate_config::difference::TooComplex),
 }
 
 /// Explains `sentence` (language.md section 2, WHO left out) sent by `identity` on `conduit`, with the schedules that hold now.

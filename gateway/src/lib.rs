@@ -17,6 +17,7 @@
 //! check      is this configuration fit to run? Policy tests, read gaps, series
 //! capture    what a capture holds, message by message
 //! explain    what would the gate do with this message, and why; who can do this
+//! compare    what would change for whom, if one configuration took the place of another
 //! cli        the commands and how they end
 //! demo       a device, an operator, an attacker, and the real binary between them
 //! ```
@@ -25,6 +26,7 @@ pub mod admit;
 pub mod capture;
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod demo;
 pub mod engine;
 pub mod explain;

@@ -52,6 +52,12 @@ pub struct Grammar {
     pub reserved_units: Option<(u32, u32, &'static str, &'static str)>,
     /// How many elements of this kind one message can read, where it can read several.
     pub longest_read: fn(Element) -> Option<u32>,
+    /// How many indexes one deed of this function and class touches at most.
+    pub longest_deed: fn(u16, Class) -> u32,
+    /// The functions that can write a single bit of a register, or none of its bits.
+    pub masks: &'static [u16],
+    /// The qualifiers that a deed of this object and class can carry, first and last, where it carries one.
+    pub qualifiers: fn(ObjectId, Class) -> Option<(u32, u32)>,
     /// The objects; an [`ObjectId`] is a place in this table.
     pub objects: &'static [ObjectSpec],
     /// The functions that `via` can name and that a deed of an object can use.

@@ -5,8 +5,10 @@ use sluicegate_proto::{
     sentence::{Grammar, Sentence},
 };
 
+use super::shadow::{self, Shadow};
 use crate::{
     build::can_come,
+    difference::Allowance,
     fault::{At, Fault, Faults},
     finding::codes,
     plan::{Conduit, Identity, Match, Site},
@@ -96,8 +98,11 @@ impl Case<'_> {
     /// An allow rule that another one makes pointless, or that a deny rule takes away whole.
     fn overlaps(&self, faults: &mut Faults) {
         let rules: Vec<_> = self.rules().take(COMPARED).collect();
+        let alone: Vec<&Rule> = rules.iter().map(|(rule, _)| *rule).collect();
+        let mut allowance = Allowance::new(shadow::STEPS);
         for (at, (rule, place)) in rules.iter().enumerate().filter(|(_, (rule, _))| rule.allow) {
             let others = rules.iter().enumerate().filter(|(other, _)| *other != at);
+            let mut told = false;
             for (_, (other, other_place)) in others {
                 if !covers(other, rule)
                     || *other_place == *place
@@ -112,10 +117,30 @@ impl Case<'_> {
                 };
                 let fault = Fault::new(codes::OVERLAP, place, message, "does nothing").also(other_place, label);
                 faults.add(fault.help("take one of them out, or narrow it to what you mean".to_owned()));
+                told = true;
                 break;
+            }
+            if !told && let Ok(Some((by, others))) = shadow::shadow(self.conduit, &alone, at, &mut allowance) {
+                let others: Vec<_> = others.into_iter().map(|other| rules[other].1).collect();
+                faults.add(shadowed(by, place, &others));
             }
         }
     }
+}
+
+/// A rule that several others make pointless together.
+fn shadowed(by: Shadow, at: &At, others: &[&At]) -> Fault {
+    let (message, label) = match (by, others) {
+        (Shadow::Allows, [_]) => {
+            ("this rule allows nothing that another one does not allow already", "allowed here already")
+        }
+        (Shadow::Denies, [_]) => ("a deny rule takes this rule away whole", "denied here"),
+        (Shadow::Allows, _) => ("this rule allows nothing that others together do not allow already", "one of them"),
+        (Shadow::Denies, _) => ("deny rules together take this rule away whole", "one of them"),
+    };
+    let fault = Fault::new(codes::OVERLAP, at, message, "does nothing");
+    let fault = others.iter().take(1).fold(fault, |fault, other| fault.also(other, label));
+    fault.help("take one of them out, or narrow it to what you mean".to_owned())
 }
 
 /// Whether `outer` concerns at least every deed that `inner` does, whatever its values and times.

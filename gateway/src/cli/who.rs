@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Exit, complain, explain, load, print, print_json};
-use crate::explain::{Outcome, Standing, who_can as find};
+use crate::explain::{ExplainError, Outcome, Reach, Standing, reach, who_can as find};
 
 #[derive(Debug, Args)]
 pub(super) struct WhoArgs {
@@ -31,11 +31,52 @@ pub(super) fn who_can(config: &Path, args: &WhoArgs) -> Exit {
             }
             if standings.iter().any(Standing::may) { Exit::Good } else { Exit::Bad }
         }
+        // No single message: the sentence is a set of them.
+        Err(ExplainError::Build(_)) => of_set(&loaded.site, args),
         Err(fault) => {
             complain(&format!("error: {fault}\n"));
             Exit::Usage
         }
     }
+}
+
+fn of_set(site: &sluicegate_config::plan::Site, args: &WhoArgs) -> Exit {
+    match reach(site, &args.sentence.join(" ")) {
+        Ok(all) => {
+            if args.json.json {
+                print_json(&json!({ "reaches": all.iter().map(reach_json).collect::<Vec<_>>() }));
+            } else {
+                print(&reach_text(&all));
+            }
+            if all.iter().any(Reach::may) { Exit::Good } else { Exit::Bad }
+        }
+        Err(fault) => {
+            complain(&format!("error: {fault}\n"));
+            if matches!(fault, ExplainError::TooComplex(_)) { Exit::Bad } else { Exit::Usage }
+        }
+    }
+}
+
+fn reach_text(all: &[Reach]) -> String {
+    let mut text = String::new();
+    for one in all.iter().filter(|one| one.may()) {
+        let _ = writeln!(text, "{} on {}", one.identity, one.conduit);
+        for (word, sentences) in [("may", &one.may), ("not", &one.may_not)] {
+            for sentence in sentences {
+                let _ = writeln!(text, "  {word}  {sentence}");
+            }
+        }
+    }
+    if text.is_empty() {
+        text.push_str("nobody\n");
+    }
+    text
+}
+
+fn reach_json(one: &Reach) -> serde_json::Value {
+    json!({
+        "conduit": one.conduit, "identity": one.identity, "kept_out": one.kept_out, "may": one.may, "may_not": one.may_not,
+    })
 }
 
 fn to_text(standings: &[Standing]) -> String {

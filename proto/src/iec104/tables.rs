@@ -25,6 +25,9 @@ pub static GRAMMAR: Grammar = Grammar {
     selects: SELECTS,
     twins: TWINS,
     longest_read: |_| None,
+    longest_deed: |_, _| 1,
+    masks: &[],
+    qualifiers,
     objects: OBJECTS,
     functions: FUNCTIONS,
     code_class: |_, _| Err("write the type's name, like `C_SC_NA_1`"),
@@ -37,6 +40,20 @@ use Format::{F32, I16, I32, U32};
 
 const ON_OFF: Element = Element::Switch { off: "off", on: "on" };
 const LOWER_HIGHER: Element = Element::Switch { off: "lower", on: "higher" };
+
+/// QU has five bits and QOS seven; the other qualifiers are octets. A counter interrogation that freezes or resets, by the
+/// two highest bits of its QCC, is control.
+fn qualifiers(object: ObjectId, class: Class) -> Option<(u32, u32)> {
+    match (object.0, class) {
+        (_, Report) => None,
+        (14..=16, _) => Some((0, 31)),
+        (17..=19, _) => Some((0, 127)),
+        (22, Read) => Some((0, 63)),
+        (22, _) => Some((64, 255)),
+        (21 | 26 | 28..=31, _) => Some((0, 255)),
+        _ => None,
+    }
+}
 
 /// The commands that have an S/E bit: all but the bit string.
 const SELECTS: &[ObjectId] = &[ObjectId(14), ObjectId(15), ObjectId(16), ObjectId(17), ObjectId(18), ObjectId(19)];

@@ -56,6 +56,9 @@ pub static GRAMMAR: Grammar = Grammar {
     selects: &[],
     twins: &[],
     longest_read,
+    longest_deed,
+    masks: &[22],
+    qualifiers: |_, _| None,
     objects: OBJECTS,
     functions: FUNCTIONS,
     code_class,
@@ -68,6 +71,19 @@ const fn longest_read(element: Element) -> Option<u32> {
         Element::Bit => Some(2000),
         Element::Register => Some(125),
         Element::None | Element::Number(_) | Element::Switch { .. } => None,
+    }
+}
+
+/// Modbus application protocol, 6.1 to 6.17: the quantities of each request, and of one group of a file request what its
+/// PDU has room for.
+const fn longest_deed(code: u16, class: Class) -> u32 {
+    match (code, class) {
+        (1 | 2, _) => 2000,
+        (3 | 4, _) | (20 | 21, _) | (23, Class::Read) => 125,
+        (15, _) => 1968,
+        (16, _) => 123,
+        (23, _) => 121,
+        _ => 1,
     }
 }
 
