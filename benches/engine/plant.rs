@@ -102,7 +102,7 @@ impl Line {
     }
 
     fn wakes(&mut self) {
-        for wake in self.engine.take_wakes() {
+        while let Some(wake) = self.engine.next_wake() {
             if wake == Wake::Timer {
                 self.engine.deadline();
             }

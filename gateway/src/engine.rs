@@ -11,7 +11,7 @@
 //! ```
 //! One conduit lives on one worker: everything here is plain `&mut`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
@@ -38,8 +38,11 @@ mod room;
 mod seam;
 mod session;
 mod silent;
+mod slots;
 mod tie;
+mod timers;
 mod trail;
+mod waiting;
 mod written;
 
 pub use self::limits::{Limits, Toll};
@@ -48,6 +51,8 @@ use self::{
     core::Core,
     link::{Link, State},
     session::Session,
+    slots::{Keys, Slots},
+    timers::Who,
 };
 pub(crate) use self::{
     kind::Kind,
@@ -58,9 +63,9 @@ pub(crate) use self::{
 /// One conduit.
 pub struct Engine {
     core: Core,
-    links: BTreeMap<LinkKey, Link>,
-    next_link: u64,
-    next_session: u64,
+    links: Slots<LinkKey, Link>,
+    link_keys: Keys,
+    session_keys: Keys,
     judged: u32,
     clock: Box<dyn Fn() -> Mono>,
 }
@@ -86,9 +91,9 @@ impl Engine {
                 setup.metrics,
                 setup.journal,
             ),
-            links: BTreeMap::new(),
-            next_link: 0,
-            next_session: 0,
+            links: Slots::default(),
+            link_keys: Keys::default(),
+            session_keys: Keys::default(),
             judged: 0,
             clock,
         };
@@ -103,7 +108,7 @@ impl Engine {
     /// Goes on numbering sessions where an engine that was given up stopped: a number names one session for the
     /// process's whole life. A conduit that was stopping goes on stopping.
     pub fn count_on(&mut self, given_up: &Self) {
-        self.next_session = given_up.next_session;
+        self.session_keys.next = given_up.session_keys.next;
         self.core.draining = given_up.core.draining;
     }
 
@@ -129,15 +134,14 @@ impl Engine {
             return Err(Cause::SessionLimit);
         }
         let link = self.link_for_new_session();
-        let number = (u64::from(self.core.place.conduit.0) << 32) | self.next_session;
-        self.next_session += 1;
-        let key = SessionKey(number);
+        let (number, place) = self.session_keys.take();
+        let key = SessionKey((u64::from(self.core.place.conduit.0) << 32) | number, place);
         let mut permit = permit;
         if permit.epoch() != self.core.epoch {
             permit.follow(&self.core.policy, self.core.epoch);
         }
         let session = Session::new(&self.core, permit, link, now.mono);
-        self.core.sessions.insert(key, session);
+        self.core.sessions.put(key, session);
         if let Some(link) = self.links.get_mut(&link).filter(|_| self.core.bound) {
             (link.owner, link.state) = (Some(key), State::Dialling);
         }
@@ -190,12 +194,14 @@ impl Engine {
     /// The driver is done with an ended session.
     pub fn forget(&mut self, key: SessionKey) {
         let now = self.core.now;
-        if let Some(session) = self.core.sessions.remove(&key)
-            && !self.conduit().shared
+        let Some(session) = self.core.sessions.remove(&key) else { return };
+        self.session_keys.give_back(key.1);
+        self.core.timers.forget(Who::Session(key), session.armed);
+        if !self.conduit().shared
             && let Some(link) = self.links.get_mut(&session.link).filter(|link| link.state != State::Retired)
         {
             if !answer::retire(&mut self.core, link, now) {
-                self.links.remove(&session.link);
+                self.remove_link(session.link);
             }
             self.core.wake(Wake::Link(session.link));
             self.advance(now);
@@ -212,7 +218,7 @@ impl Engine {
 
     /// The sessions that were not forgotten yet.
     pub fn sessions(&self) -> Vec<SessionKey> {
-        self.core.sessions.keys().copied().collect()
+        self.core.sessions.keys().collect()
     }
 
     /// Who holds a session, for the line that names who holds up a stop.
@@ -222,7 +228,7 @@ impl Engine {
 
     /// The links, live or not.
     pub fn links(&self) -> Vec<LinkKey> {
-        self.links.keys().copied().collect()
+        self.links.keys().collect()
     }
 
     /// What the task of this link must do now.
@@ -253,7 +259,7 @@ impl Engine {
         }
         self.advance(now);
         if self.links.get(&link).is_some_and(|one| one.want() == LinkWant::Gone) {
-            self.links.remove(&link);
+            self.remove_link(link);
         }
     }
 
@@ -289,9 +295,7 @@ impl Engine {
 
     /// When [`Self::tick`] must be called at the latest.
     pub fn deadline(&self) -> Option<Mono> {
-        let sessions = self.core.sessions.values().filter_map(|one| one.deadline(self.core.conduit()));
-        let links = self.links.values().filter_map(|one| one.deadline(self.core.conduit()));
-        let earliest = sessions.chain(links).min();
+        let earliest = self.core.timers.next();
         self.core.armed.set(earliest);
         earliest
     }
@@ -299,11 +303,22 @@ impl Engine {
     /// Time has passed.
     pub fn tick(&mut self, now: Now) {
         self.at(now);
-        for (key, link) in &mut self.links {
-            answer::tick(&mut self.core, link, *key, now);
+        // First all of them: one whose moment stays in the past must not keep the worker here.
+        let due: Vec<_> = std::iter::from_fn(|| self.core.timers.pop(now.mono)).collect();
+        for who in due {
+            match who {
+                Who::Session(key) => dispatch::tick_session(&mut self.core, key, now),
+                Who::Link(key) => {
+                    if let Some(link) = self.links.get_mut(&key) {
+                        link.armed = None;
+                        answer::tick(&mut self.core, link, key, now);
+                        // Its turn writes down when it must hear of the time again.
+                        self.core.ready.insert(key);
+                    }
+                }
+            }
         }
-        dispatch::tick_sessions(&mut self.core, now);
-        self.advance_all(now);
+        self.advance(now);
     }
 
     /// A new policy is in force: every later verdict is by it, queued messages included.
@@ -330,12 +345,16 @@ impl Engine {
         self.advance_all(now);
     }
 
-    /// Whom to wake, each once.
+    /// Whom to wake, each once: first the devices, whom somebody waits for.
+    pub fn next_wake(&mut self) -> Option<Wake> {
+        let wakes = &mut self.core.wakes;
+        let next = wakes.links.pop().map(Wake::Link).or_else(|| wakes.sessions.pop().map(Wake::Session));
+        next.or_else(|| std::mem::take(&mut wakes.timer).then_some(Wake::Timer))
+    }
+
+    /// All of them.
     pub fn take_wakes(&mut self) -> Vec<Wake> {
-        let mut wakes = std::mem::take(&mut self.core.wakes);
-        wakes.sort_unstable();
-        wakes.dedup();
-        wakes
+        std::iter::from_fn(|| self.next_wake()).collect()
     }
 
     /// Panics where an invariant does not hold (tests and simulation).
@@ -347,11 +366,18 @@ impl Engine {
     }
 
     fn add_link(&mut self) -> LinkKey {
-        let key = LinkKey(self.next_link);
-        self.next_link += 1;
-        self.links.insert(key, Link::new(&self.core));
+        let (number, place) = self.link_keys.take();
+        let key = LinkKey(number, place);
+        self.links.put(key, Link::new(&self.core));
         self.core.wake(Wake::Link(key));
         key
+    }
+
+    fn remove_link(&mut self, key: LinkKey) {
+        if let Some(link) = self.links.remove(&key) {
+            self.link_keys.give_back(key.1);
+            self.core.timers.forget(Who::Link(key), link.armed);
+        }
     }
 
     /// The shared link with the fewest sessions, or one of its own.
@@ -360,7 +386,7 @@ impl Engine {
             return self.add_link();
         }
         let load = |key: LinkKey| self.core.sessions.values().filter(|one| one.link == key).count();
-        let fewest = self.links.keys().copied().min_by_key(|key| load(*key));
+        let fewest = self.links.keys().min_by_key(|key| load(*key));
         fewest.unwrap_or_else(|| self.add_link())
     }
 

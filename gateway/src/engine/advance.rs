@@ -15,10 +15,10 @@ impl Engine {
             self.unchoke(now);
             // A lock that came free is the news of every link on which a message waits for one.
             if self.core.freed && self.core.blocked.take() {
-                self.core.ready.extend(self.links.keys());
+                self.everybody_is_ready();
             }
             self.core.freed = false;
-            let Some(key) = self.core.ready.pop_first() else { break };
+            let Some(key) = self.core.ready.pop() else { break };
             if let Some(link) = self.links.get_mut(&key) {
                 dispatch::link(&mut self.core, link, key, now);
             }
@@ -27,8 +27,12 @@ impl Engine {
 
     /// The same where every queued message may be concerned.
     pub(super) fn advance_all(&mut self, now: Now) {
-        self.core.ready.extend(self.links.keys());
+        self.everybody_is_ready();
         self.advance(now);
+    }
+
+    fn everybody_is_ready(&mut self) {
+        self.links.keys().for_each(|key| self.core.ready.insert(key));
     }
 
     pub(super) fn observe_inspection(&mut self, now: Now) {
@@ -42,15 +46,16 @@ impl Engine {
 
     /// Unread messages of sessions that have room again.
     fn read_on(&mut self, now: Now) {
+        // Who is relieved meanwhile is so for the next round: what it waits for may be a turn of its link.
         let mut relieved = std::mem::take(&mut self.core.relieved);
-        relieved.sort_unstable();
-        relieved.dedup();
-        for key in relieved {
+        for key in relieved.drain(..) {
             let waits = self.core.sessions.get(&key).is_some_and(|one| one.can_resume(now.mono));
             if waits && !self.core.draining {
                 self.judged += intake::bytes(&mut self.core, key, &[], now);
             }
         }
+        relieved.append(&mut self.core.relieved);
+        self.core.relieved = relieved;
     }
 
     /// Words for device halves; a link at rest is dialled for one. What came before a word that ends it all has its turn
@@ -76,7 +81,7 @@ impl Engine {
         for key in std::mem::take(&mut self.core.orphans) {
             let Some(link) = self.links.get_mut(&key).filter(|link| link.state != State::Retired) else { continue };
             if !answer::retire(&mut self.core, link, now) {
-                self.links.remove(&key);
+                self.remove_link(key);
             }
             self.core.wake(Wake::Link(key));
         }

@@ -51,7 +51,7 @@ fn steps(core: &mut Core, link: &mut Link, key: LinkKey, input: &[u8], now: Now)
             DeviceStep::Told { used: n, told } => {
                 used += n;
                 (link.strays, link.answered) = (0, true);
-                if let Some(flight) = link.flying.remove(&told.ticket) {
+                if let Some(flight) = link.flying.remove(told.ticket) {
                     told_by_device(core, &flight, &told, now);
                 }
             }
@@ -92,7 +92,7 @@ fn steps(core: &mut Core, link: &mut Link, key: LinkKey, input: &[u8], now: Now)
 /// A message that answers nothing: how many of them came in a row.
 fn stray(core: &mut Core, link: &mut Link, (reason, spoiled): (Reason, Option<Ticket>), now: Now) -> u32 {
     dropped(core, reason);
-    let flight = spoiled.and_then(|ticket| Some((ticket, link.flying.remove(&ticket)?)));
+    let flight = spoiled.and_then(|ticket| Some((ticket, link.flying.remove(ticket)?)));
     if let Some((ticket, flight)) = flight {
         fail(core, ticket, &flight, Reason::ResponseMismatch, now);
     }
@@ -110,7 +110,7 @@ pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
             DeviceTick::Idle => break,
             DeviceTick::TimedOut(ticket) => {
                 core.metrics.response(ResponseOutcome::Timeout);
-                if let Some(flight) = link.flying.remove(&ticket) {
+                if let Some(flight) = link.flying.remove(ticket) {
                     if core.silent.timed_out(flight.unit, now.mono) {
                         core.metrics.units_silent(core.silent.dead());
                         core.trail_unit(flight.unit, "does not answer: it is asked every five seconds from now on");
@@ -185,7 +185,7 @@ fn give_up(core: &mut Core, link: &mut Link, key: LinkKey, cause: Cause, now: No
 
 fn abandon(core: &mut Core, link: &mut Link, now: Now) {
     while link.half.abandon().is_some() {}
-    for (ticket, flight) in std::mem::take(&mut link.flying) {
+    for (ticket, flight) in link.flying.take() {
         fail(core, ticket, &flight, Reason::UpstreamUnavailable, now);
     }
 }

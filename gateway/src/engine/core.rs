@@ -1,10 +1,6 @@
 //! What do all sessions and links of a conduit share?
 
-use std::{
-    cell::Cell,
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{cell::Cell, collections::BTreeSet, sync::Arc};
 
 use sluicegate_config::plan::{Conduit, ConduitId, Site};
 use sluicegate_proto::{
@@ -19,9 +15,13 @@ use sluicegate_proto::{
 use super::{
     LinkKey, SessionKey, Wake,
     limits::Limits,
+    link::Link,
     locks::{self, Locks},
     session::{Job, Session},
     silent::Silent,
+    slots::{Due, Slots},
+    timers::{Timers, Who},
+    waiting::Waiting,
     written::Written,
 };
 use crate::{
@@ -38,6 +38,14 @@ pub(super) struct Place {
     pub(super) conduit: ConduitId,
 }
 
+/// Whom the driver must look after.
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    pub(super) sessions: Due<SessionKey>,
+    pub(super) links: Due<LinkKey>,
+    pub(super) timer: bool,
+}
+
 /// The shared state of one conduit.
 pub(super) struct Core {
     pub(super) place: Place,
@@ -47,7 +55,7 @@ pub(super) struct Core {
     pub(super) metrics: Arc<ConduitMetrics>,
     pub(super) journal: Journal,
     pub(super) durable: Seq,
-    pub(super) sessions: BTreeMap<SessionKey, Session>,
+    pub(super) sessions: Slots<SessionKey, Session>,
     pub(super) held: Held,
     pub(super) budgets: Budgets,
     pub(super) limits: Limits,
@@ -56,14 +64,17 @@ pub(super) struct Core {
     pub(super) locks: Locks,
     pub(super) written: Written,
     pub(super) silent: Silent,
-    pub(super) wakes: Vec<Wake>,
+    pub(super) wakes: Wakes,
     pub(super) draining: bool,
     /// Each session and its device connection live and die together.
     pub(super) bound: bool,
     /// Sessions with queued messages, by the link that they wait for.
-    pub(super) waiting: BTreeSet<(LinkKey, SessionKey)>,
+    pub(super) waiting: Waiting,
+    /// How many queued messages are `always`.
+    pub(super) urgent: usize,
     /// Links with something new to dispatch.
-    pub(super) ready: BTreeSet<LinkKey>,
+    pub(super) ready: Due<LinkKey>,
+    pub(super) timers: Timers,
     /// A message was found waiting for a lock: its release is everybody's news.
     pub(super) blocked: Cell<bool>,
     /// A lock came free since.
@@ -99,12 +110,14 @@ impl Core {
             unalarmed: 0,
             locks: Locks::default(),
             durable: journal.durable(),
-            sessions: BTreeMap::new(),
-            wakes: Vec::new(),
+            sessions: Slots::default(),
+            wakes: Wakes::default(),
             draining: false,
             bound: conduit.protocol.ties() == Ties::Bound,
-            waiting: BTreeSet::new(),
-            ready: BTreeSet::new(),
+            waiting: Waiting::default(),
+            urgent: 0,
+            ready: Due::default(),
+            timers: Timers::default(),
             blocked: Cell::new(false),
             freed: false,
             relieved: Vec::new(),
@@ -133,16 +146,17 @@ impl Core {
     }
 
     pub(super) fn wake(&mut self, wake: Wake) {
-        if self.wakes.last() != Some(&wake) {
-            self.wakes.push(wake);
+        match wake {
+            Wake::Session(key) => self.wakes.sessions.insert(key),
+            Wake::Link(key) => self.wakes.links.insert(key),
+            Wake::Timer => self.wakes.timer = true,
         }
     }
 
-    /// Something must happen at `at`: the driver hears of it only when that is earlier than what it waits for.
-    pub(super) fn wake_at(&mut self, at: Option<Mono>) {
-        if let Some(at) = at
-            && self.armed.get().is_none_or(|armed| at < armed)
-        {
+    /// The driver hears of the earliest moment only when that is earlier than what it waits for.
+    fn set_timer(&mut self) {
+        let armed = self.armed.get();
+        if self.timers.next().is_some_and(|at| armed.is_none_or(|armed| at < armed)) {
             self.wake(Wake::Timer);
         }
     }
@@ -162,8 +176,9 @@ impl Core {
     /// Queues a message behind those of its session.
     pub(super) fn enqueue(&mut self, key: SessionKey, job: Job) {
         if let Some(session) = self.sessions.get_mut(&key) {
+            self.urgent += usize::from(job.charges.always);
             session.queue.push_back(job);
-            self.waiting.insert((session.link, key));
+            self.waiting.insert(session.link, key);
             self.ready.insert(session.link);
         }
     }
@@ -173,8 +188,9 @@ impl Core {
         match self.sessions.get_mut(&key) {
             Some(session) => {
                 let place = session.queue.partition_point(|one| one.ticket < job.ticket);
+                self.urgent += usize::from(job.charges.always);
                 session.queue.insert(place, job);
-                self.waiting.insert((session.link, key));
+                self.waiting.insert(session.link, key);
                 self.arm(key);
             }
             None => self.discard(job),
@@ -190,11 +206,12 @@ impl Core {
     /// The message at this place of the session's queue.
     pub(super) fn take_job(&mut self, key: SessionKey, place: usize) -> Option<Job> {
         let session = self.sessions.get_mut(&key)?;
-        let job = session.queue.remove(place);
+        let job = session.queue.remove(place)?;
+        self.urgent -= usize::from(job.charges.always);
         if session.queue.is_empty() {
-            self.waiting.remove(&(session.link, key));
+            self.waiting.remove(session.link, key);
         }
-        job
+        Some(job)
     }
 
     /// The session has something to flush, and perhaps room for one more message, and another deadline.
@@ -206,8 +223,20 @@ impl Core {
 
     /// The driver hears of the session's next deadline.
     pub(super) fn arm(&mut self, key: SessionKey) {
-        let at = self.sessions.get(&key).and_then(|session| session.deadline(self.conduit()));
-        self.wake_at(at);
+        let conduit = &self.place.site.conduits[self.place.conduit.index()];
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let at = session.deadline(conduit);
+        if self.timers.arm(Who::Session(key), &mut session.armed, at) {
+            self.set_timer();
+        }
+    }
+
+    /// The same for a link.
+    pub(super) fn arm_link(&mut self, key: LinkKey, link: &mut Link) {
+        let at = link.deadline(self.conduit());
+        if self.timers.arm(Who::Link(key), &mut link.armed, at) {
+            self.set_timer();
+        }
     }
 
     /// What a message had locked is free again.
@@ -248,12 +277,13 @@ impl Core {
         session.slowed.clear();
         session.active = now.mono;
         let queue = std::mem::take(&mut session.queue);
-        self.waiting.remove(&(session.link, key));
+        self.waiting.remove(session.link, key);
         self.choked.remove(&key);
         if self.bound {
             self.orphans.push(session.link);
         }
         for job in queue {
+            self.urgent -= usize::from(job.charges.always);
             self.discard(job);
         }
         self.metrics.session_closed(cause);
@@ -316,8 +346,7 @@ impl Core {
     /// Refuses everything that waits for this link: its device cannot be reached. What its rate delays goes on waiting for
     /// that, or a dead device would lift the limits of whoever floods it, and each refusal is a record.
     pub(super) fn refuse_queued(&mut self, link: LinkKey, reason: Reason, now: Now) {
-        let keys: Vec<_> = self.waiting_for(link).collect();
-        for key in keys {
+        for key in self.waiting.of(link).to_vec() {
             let due = |job: &Job| job.not_before.is_none();
             while let Some(place) = self.sessions.get(&key).and_then(|session| session.queue.iter().position(due))
                 && let Some(job) = self.take_job(key, place)
@@ -325,11 +354,6 @@ impl Core {
                 self.refuse_job(key, job, &Denied::because(reason), now);
             }
         }
-    }
-
-    /// The sessions that wait for this link, in order.
-    pub(super) fn waiting_for(&self, link: LinkKey) -> impl Iterator<Item = SessionKey> + '_ {
-        self.waiting.range((link, SessionKey(0))..=(link, SessionKey(u64::MAX))).map(|(_, key)| *key)
     }
 
     pub(super) fn set_policy(&mut self, policy: Arc<PolicySet>, epoch: u64, now: Now) {
@@ -343,8 +367,13 @@ impl Core {
     }
 
     pub(super) fn check_invariants(&self) {
-        for (key, session) in &self.sessions {
-            assert_eq!(self.waiting.contains(&(session.link, *key)), !session.queue.is_empty(), "who waits is known");
+        let always = self.sessions.values().flat_map(|one| &one.queue).filter(|job| job.charges.always).count();
+        assert_eq!(self.urgent, always, "urgent messages are counted");
+        for (key, session) in self.sessions.iter() {
+            let due = session.deadline(self.conduit());
+            let known = session.armed.is_some_and(|armed| due.is_none_or(|due| armed <= due));
+            assert!(due.is_none() || known, "a deadline that no timer knows");
+            assert_eq!(self.waiting.contains(session.link, *key), !session.queue.is_empty(), "who waits is known");
             session.half.check_invariants();
             assert_eq!(session.permit.epoch(), self.epoch, "every session is under the current policy");
             assert!(session.ended.is_none() || session.queue.is_empty(), "an ended session sends nothing");

@@ -18,11 +18,12 @@ use super::{
     link::{Flight, Flown, Link, OwnRead, State},
     pace,
     session::{Job, MAX_ASKS},
+    timers::Who,
 };
 
 /// Gives the device its next messages, as many as it takes at once.
 pub(super) fn link(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
-    core.ready.remove(&key);
+    core.ready.remove(key);
     if connect(core, link, key, now) {
         while link.half.has_room()
             && (core.conduit().upstream_pipeline || link.out.is_empty())
@@ -34,15 +35,14 @@ pub(super) fn link(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
             }
         }
     }
-    let at = link.deadline(core.conduit());
-    core.wake_at(at);
+    core.arm_link(key, link);
 }
 
 /// Whether the link is live. Dials where messages wait; where the last dial just failed, they are answered at once.
 fn connect(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) -> bool {
     match link.state {
         State::Up => return true,
-        State::Rest if core.waiting_for(key).next().is_some() => {
+        State::Rest if !core.waiting.of(key).is_empty() => {
             if link.may_dial(now.mono) {
                 link.state = State::Dialling;
                 core.wake(Wake::Link(key));
@@ -60,17 +60,13 @@ fn connect(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) -> bool {
 /// went for that.
 fn next_turn(core: &Core, link: &Link, key: LinkKey) -> Option<(SessionKey, bool)> {
     let ready = |urgent: bool| {
-        let mut ready = core
-            .waiting_for(key)
-            .filter_map(|key| Some((key, core.sessions.get(&key)?)))
-            .filter(move |(_, one)| !urgent || one.has_always())
-            .filter(|(_, one)| one.next_job().is_some_and(|at| may_go(core, &one.queue[at])))
-            .map(|(key, _)| key);
-        let first = ready.next()?;
-        let after = |last| std::iter::once(first).chain(ready).find(|key| *key > last);
-        Some(link.last_turn.and_then(after).unwrap_or(first))
+        core.waiting.round(key, link.last_turn).find(|key| {
+            core.sessions.get(key).is_some_and(|one| {
+                (!urgent || one.has_always()) && one.next_job().is_some_and(|at| may_go(core, &one.queue[at]))
+            })
+        })
     };
-    let urgent = if link.last_urgent { None } else { ready(true) };
+    let urgent = if link.last_urgent || core.urgent == 0 { None } else { ready(true) };
     urgent.map(|key| (key, true)).or_else(|| Some((ready(false)?, false)))
 }
 
@@ -277,13 +273,24 @@ fn unanswered(core: &mut Core, key: SessionKey, ticket: Ticket, now: Now) {
 
 /// What the clock does to sessions: frame deadlines, held-back refusals, queue deadlines, idleness, the end of a stop.
 pub(super) fn tick_sessions(core: &mut Core, now: Now) {
-    let keys: Vec<_> = core.sessions.keys().copied().collect();
+    let keys: Vec<_> = core.sessions.keys().collect();
     for key in keys {
         tick_session(core, key, now);
     }
 }
 
-fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
+/// The same for one of them, which is then written down for its next deadline.
+pub(super) fn tick_session(core: &mut Core, key: SessionKey, now: Now) {
+    if let Some(session) = core.sessions.get_mut(&key) {
+        core.timers.forget(Who::Session(key), session.armed.take());
+        // What its rate delayed may go now.
+        core.ready.insert(session.link);
+    }
+    look_at_the_clock(core, key, now);
+    core.arm(key);
+}
+
+fn look_at_the_clock(core: &mut Core, key: SessionKey, now: Now) {
     let timeouts = core.conduit().timeouts;
     let Some(session) = core.sessions.get_mut(&key) else { return };
     if session.ended.is_some() {

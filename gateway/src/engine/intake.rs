@@ -60,7 +60,7 @@ pub(super) fn eof(core: &mut Core, key: SessionKey, truncated: bool, now: Now) {
         return;
     }
     session.closing_by = Some(now.mono.after(wait));
-    core.wake_at(Some(now.mono.after(wait)));
+    core.arm(key);
     core.settle(key, now);
 }
 
@@ -99,7 +99,7 @@ fn messages(core: &mut Core, key: SessionKey, input: &[u8], now: Now) -> (usize,
                 tie::from_peer(core, key, signal, now);
             }
             // What came whole before it has its turn first, as it would have had in a segment of its own (GEN-01).
-            Step::End { .. } if core.ready.contains(&session.link) && !session.queue.is_empty() => {
+            Step::End { .. } if core.ready.contains(session.link) && !session.queue.is_empty() => {
                 core.relieved.push(key);
                 return (used, judged);
             }

@@ -1,6 +1,6 @@
 //! What does a conduit keep for one device connection?
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
@@ -25,8 +25,7 @@ pub(super) struct Link {
     pub(super) half: DeviceHalf,
     pub(super) spill: Vec<u8>,
     pub(super) out: Out,
-    /// What is on the wire, by ticket.
-    pub(super) flying: BTreeMap<Ticket, Flight>,
+    pub(super) flying: Flying,
     /// Whose turn was last: the next session in order goes next.
     pub(super) last_turn: Option<SessionKey>,
     /// Whether it came out of turn, for an `always` message.
@@ -35,6 +34,8 @@ pub(super) struct Link {
     pub(super) strays: u32,
     /// The last byte either way.
     pub(super) active: Mono,
+    /// When it hears of the time; never later than its deadline.
+    pub(super) armed: Option<Mono>,
     /// No dial before this.
     retry_at: Mono,
     backoff: Duration,
@@ -55,6 +56,36 @@ pub(super) enum State {
     Closing,
     /// Its session is gone.
     Retired,
+}
+
+/// What is on a device's wire, in the order in which it left: few messages, and nearly always the first is answered.
+#[derive(Debug, Default)]
+pub(super) struct Flying {
+    flights: VecDeque<(Ticket, Flight)>,
+}
+
+impl Flying {
+    pub(super) fn insert(&mut self, ticket: Ticket, flight: Flight) {
+        self.flights.push_back((ticket, flight));
+    }
+
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Flight> {
+        let at = self.flights.iter().position(|(one, _)| *one == ticket)?;
+        self.flights.remove(at).map(|(_, flight)| flight)
+    }
+
+    /// All of it, the oldest first.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (Ticket, Flight)> + use<> {
+        std::mem::take(&mut self.flights).into_iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.flights.len()
+    }
 }
 
 /// A message on the device's wire.
@@ -104,11 +135,12 @@ impl Link {
             half: device_half(core.conduit()),
             spill: Vec::new(),
             out: Out::new(OUT_LIMIT),
-            flying: BTreeMap::new(),
+            flying: Flying::default(),
             last_turn: None,
             last_urgent: false,
             strays: 0,
             active: Mono::ZERO,
+            armed: None,
             retry_at: Mono::ZERO,
             backoff: FIRST_BACKOFF,
             answered: false,

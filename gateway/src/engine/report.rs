@@ -3,10 +3,10 @@
 //! An event or data that was asked for is judged like everything else, by the view of the session that would hear it. A
 //! confirmation belongs to what was allowed, and is not judged a second time.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use sluicegate_proto::{
-    half::{Outcome, Place, Ticket, Unasked},
+    half::{Outcome, Place, Unasked},
     policy::{Charges, Denied, Verdict},
     time::Now,
     vocab::{Cause, Mode, Reason, VerdictWord},
@@ -16,7 +16,7 @@ use super::{
     SessionKey, answer,
     core::Core,
     kind::Kind,
-    link::{Flight, Flown},
+    link::{Flown, Flying},
 };
 
 /// Whether the session takes no more now: its device is not read until it does.
@@ -43,13 +43,13 @@ pub(super) enum Heard {
 pub(super) fn unasked(
     core: &mut Core,
     owner: Option<SessionKey>,
-    flying: &mut BTreeMap<Ticket, Flight>,
+    flying: &mut Flying,
     unasked: &Unasked<'_>,
     now: Now,
 ) -> Heard {
     let mut owner = owner;
     if let Place::Settles(ticket, outcome) = unasked.place
-        && let Some(flight) = flying.remove(&ticket)
+        && let Some(flight) = flying.remove(ticket)
     {
         answer::came(core, &flight, outcome, now);
         match &flight.what {

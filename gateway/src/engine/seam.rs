@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sluicegate_config::plan::{ConduitId, Site};
 use sluicegate_proto::{policy::PolicySet, time::Mono};
 
+use super::slots::Key;
 use crate::observe::{journal::Journal, metrics::ConduitMetrics};
 
 /// What an engine is made with.
@@ -25,13 +26,26 @@ pub struct Setup {
     pub clock: Box<dyn Fn() -> Mono>,
 }
 
-/// A live session of one conduit; its number in the audit trail.
+/// A live session of one conduit: its number in the audit trail, which names it for the whole life of the process, and
+/// where it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionKey(pub u64);
+pub struct SessionKey(pub u64, pub(super) u32);
 
-/// A device connection of one conduit, live or not.
+/// A device connection of one conduit, live or not: its number, and where it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkKey(pub u64);
+pub struct LinkKey(pub u64, pub(super) u32);
+
+impl Key for SessionKey {
+    fn place(self) -> usize {
+        usize::try_from(self.1).unwrap_or(usize::MAX)
+    }
+}
+
+impl Key for LinkKey {
+    fn place(self) -> usize {
+        usize::try_from(self.1).unwrap_or(usize::MAX)
+    }
+}
 
 /// Whom the driver must look after now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

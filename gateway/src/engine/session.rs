@@ -52,6 +52,8 @@ pub(super) struct Session {
     pub(super) held_back: Option<usize>,
     /// It is the one that speaks with the device, where only one should.
     pub(super) has_floor: bool,
+    /// When it hears of the time; never later than its deadline.
+    pub(super) armed: Option<Mono>,
     /// Taken out of the gauge when the session ends.
     pub(super) guard: Option<SessionGuard>,
 }
@@ -131,6 +133,7 @@ impl Session {
             hushed: None,
             held_back: None,
             has_floor: false,
+            armed: None,
             guard: Some(core.metrics.session_opened()),
         }
     }
