@@ -51,13 +51,14 @@ use self::{
     core::Core,
     link::{Link, State},
     session::Session,
-    slots::{Keys, Slots},
+    slots::Keys,
     timers::Who,
 };
 pub(crate) use self::{
     kind::Kind,
     locks::written_by,
     session::{LONGEST_DELAY, peer_options},
+    slots::Slots,
 };
 
 /// One conduit.
@@ -291,34 +292,6 @@ impl Engine {
             self.core.ready.insert(link);
             self.advance(now);
         }
-    }
-
-    /// When [`Self::tick`] must be called at the latest.
-    pub fn deadline(&self) -> Option<Mono> {
-        let earliest = self.core.timers.next();
-        self.core.armed.set(earliest);
-        earliest
-    }
-
-    /// Time has passed.
-    pub fn tick(&mut self, now: Now) {
-        self.at(now);
-        // First all of them: one whose moment stays in the past must not keep the worker here.
-        let due: Vec<_> = std::iter::from_fn(|| self.core.timers.pop(now.mono)).collect();
-        for who in due {
-            match who {
-                Who::Session(key) => dispatch::tick_session(&mut self.core, key, now),
-                Who::Link(key) => {
-                    if let Some(link) = self.links.get_mut(&key) {
-                        link.armed = None;
-                        answer::tick(&mut self.core, link, key, now);
-                        // Its turn writes down when it must hear of the time again.
-                        self.core.ready.insert(key);
-                    }
-                }
-            }
-        }
-        self.advance(now);
     }
 
     /// A new policy is in force: every later verdict is by it, queued messages included.

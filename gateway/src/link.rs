@@ -13,7 +13,7 @@ use std::{
 use crate::{
     engine::{LinkKey, LinkWant},
     io::{Fill, PeerIo},
-    worker::{Cell, Signal},
+    worker::{Cell, Port},
 };
 use sluicegate_proto::time::Now;
 
@@ -27,12 +27,12 @@ const TURNS: usize = 8;
 const GOODBYE: Duration = Duration::from_millis(50);
 
 /// Looks after one device connection until the engine wants it no more.
-pub(crate) async fn serve(cell: Rc<Cell>, key: LinkKey, signal: Rc<Signal>, generation: u64) {
-    let link = Link { cell, key, signal, generation };
+pub(crate) async fn serve(cell: Rc<Cell>, key: LinkKey, port: Rc<Port>, generation: u64) {
+    let link = Link { cell, key, port, generation };
     loop {
         match link.want() {
             LinkWant::Gone => break,
-            LinkWant::Rest => link.signal.wait().await,
+            LinkWant::Rest => link.port.signal.wait().await,
             // No connection is here: it was lost, or there never was one.
             LinkWant::Pump | LinkWant::Close => link.down(),
             LinkWant::Dial => match link.dial().await {
@@ -53,7 +53,7 @@ pub(crate) async fn serve(cell: Rc<Cell>, key: LinkKey, signal: Rc<Signal>, gene
 struct Link {
     cell: Rc<Cell>,
     key: LinkKey,
-    signal: Rc<Signal>,
+    port: Rc<Port>,
     generation: u64,
 }
 
@@ -68,7 +68,7 @@ impl Link {
 
     fn down(&self) {
         let now = self.cell.now();
-        self.cell.drive(|engine| engine.link_down(self.key, now));
+        self.cell.drive(now, |engine| engine.link_down(self.key, now));
     }
 
     fn failed(&self, error: &DialError) {
@@ -81,7 +81,7 @@ impl Link {
         let dial = dial::any(self.cell.plan(), self.cell.id, &self.cell.shared.dialer);
         let unwanted = async {
             while self.want() == LinkWant::Dial {
-                self.signal.wait().await;
+                self.port.signal.wait().await;
             }
         };
         tokio::select! {
@@ -92,13 +92,15 @@ impl Link {
     }
 
     /// Carries bytes until the connection ends, or the engine ends it.
-    async fn pump(&self, mut io: PeerIo) {
+    async fn pump(&self, io: PeerIo) {
         if !self.cell.is_current(self.generation) {
             return;
         }
         let now = self.cell.now();
-        self.cell.drive(|engine| engine.link_up(self.key, now));
-        poll_fn(|cx| self.poll_pump(&mut io, cx)).await;
+        self.port.plug(io);
+        self.cell.drive(now, |engine| engine.link_up(self.key, now));
+        poll_fn(|cx| self.poll_pump(cx)).await;
+        let Some(mut io) = self.port.unplug() else { return };
         if self.cell.is_current(self.generation) {
             self.down();
             let goodbye = poll_fn(|cx| io.poll_goodbye(cx));
@@ -106,17 +108,24 @@ impl Link {
         }
     }
 
-    fn poll_pump(&self, io: &mut PeerIo, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_pump(&self, cx: &mut Context<'_>) -> Poll<()> {
         let now = self.cell.now();
+        self.port.served_by(cx);
         for _ in 0..TURNS {
-            self.signal.lower();
-            if self.want() != LinkWant::Pump || !self.flush(io, cx, now) {
+            self.port.signal.lower();
+            if self.want() != LinkWant::Pump {
                 return Poll::Ready(());
             }
-            match self.fill(io, cx, now) {
+            self.cell.flush_link(self.key, &self.port, now);
+            if self.port.is_broken() {
+                return Poll::Ready(());
+            }
+            let filled = self.fill(cx, now);
+            self.cell.attend(now);
+            match filled {
                 Filled::Some => {}
                 Filled::Nothing => {
-                    if self.signal.poll(cx).is_pending() {
+                    if self.port.signal.poll(cx).is_pending() {
                         return Poll::Pending;
                     }
                 }
@@ -127,38 +136,20 @@ impl Link {
         Poll::Pending
     }
 
-    /// Whether the connection still stands. What has left makes room for the next message, at most as many as may be
-    /// outstanding.
-    fn flush(&self, io: &mut PeerIo, cx: &mut Context<'_>, now: Now) -> bool {
-        let mut scratch = self.cell.scratch().borrow_mut();
-        self.cell.drive(|engine| {
-            loop {
-                let Some(out) = engine.to_device(self.key) else { return false };
-                let before = out.len();
-                if let Poll::Ready(Err(_)) = io.poll_flush(cx, &mut scratch, out) {
-                    return false;
-                }
-                let left = before.saturating_sub(out.len());
-                if left == 0 {
-                    return true;
-                }
-                engine.device_flushed(self.key, left, now);
-            }
-        })
-    }
-
-    fn fill(&self, io: &mut PeerIo, cx: &mut Context<'_>, now: Now) -> Filled {
-        if !self.cell.ask(|engine| engine.wants_device_bytes(self.key)) {
+    fn fill(&self, cx: &mut Context<'_>, now: Now) -> Filled {
+        let wants = self.cell.ask(|engine| engine.wants_device_bytes(self.key));
+        self.port.rests(!wants);
+        if !wants {
             return Filled::Nothing;
         }
         let mut scratch = self.cell.scratch().borrow_mut();
-        match io.poll_fill(cx, &mut scratch) {
+        match self.port.read(cx, &mut scratch) {
             Poll::Pending => Filled::Nothing,
-            Poll::Ready(Fill::Bytes(n)) => {
-                self.cell.drive(|engine| engine.device_bytes(self.key, scratch.plain(n), now));
+            Poll::Ready((Fill::Bytes(n), _)) => {
+                self.cell.feed(|engine| engine.device_bytes(self.key, scratch.plain(n), now));
                 Filled::Some
             }
-            Poll::Ready(Fill::Eof | Fill::Truncated | Fill::Broken) => Filled::Ended,
+            Poll::Ready((Fill::Eof | Fill::Truncated | Fill::Broken, _)) => Filled::Ended,
         }
     }
 }

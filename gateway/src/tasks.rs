@@ -11,10 +11,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use tokio::{
-    runtime::{Builder, Handle, Runtime},
-    task::LocalSet,
-};
+use tokio::runtime::{Builder, Handle, LocalOptions, LocalRuntime, Runtime};
 
 /// A task panicked. The panic's message was printed by the panic hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +32,7 @@ where
     }));
 }
 
-/// Runs `task` on this thread's [`LocalSet`]. A panic calls `on_panic`.
+/// Runs `task` on this thread's [`LocalRuntime`] (or `LocalSet`). A panic calls `on_panic`.
 pub fn spawn_local<F, P>(task: F, on_panic: P)
 where
     F: Future<Output = ()> + 'static,
@@ -50,7 +47,8 @@ where
     }));
 }
 
-/// Starts a named thread with a current-thread runtime and a [`LocalSet`] of its own.
+/// Starts a named thread with a [`LocalRuntime`] of its own: its tasks are queued by the scheduler itself. A `LocalSet`
+/// would be a scheduler within the scheduler.
 ///
 /// # Errors
 /// When the system has no room for another thread.
@@ -59,8 +57,23 @@ where
     M: FnOnce() -> F + Send + 'static,
     F: Future<Output = ()>,
 {
-    let runtime = small_runtime()?;
-    std::thread::Builder::new().name(name).spawn(move || LocalSet::new().block_on(&runtime, main()))
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name(name).spawn(move || match local_runtime() {
+        Ok(runtime) => {
+            let _heard = tell.send(Ok(()));
+            runtime.block_on(main());
+        }
+        Err(error) => {
+            let _heard = tell.send(Err(error));
+        }
+    })?;
+    told.recv().unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into()))?;
+    Ok(thread)
+}
+
+/// A runtime whose tasks never leave this thread.
+fn local_runtime() -> std::io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().max_blocking_threads(4).build_local(LocalOptions::default())
 }
 
 /// A runtime that runs on the thread that blocks on it.

@@ -24,6 +24,8 @@ use crate::{
 mod beat;
 mod clock;
 mod conduit;
+mod flush;
+mod port;
 mod session;
 mod signal;
 mod stop;
@@ -31,6 +33,7 @@ mod stop;
 pub use beat::{Beat, stalled};
 pub(crate) use clock::Clock;
 pub(crate) use conduit::Cell;
+pub(crate) use port::Port;
 pub(crate) use signal::Signal;
 
 /// The policy of every conduit, as one number.
@@ -238,7 +241,7 @@ async fn follow_disk(cells: Rc<[Rc<Cell>]>) {
         let seq = *durable.borrow_and_update();
         for cell in cells.iter() {
             let now = cell.now();
-            cell.drive(|engine| engine.durable(seq, now));
+            cell.tell(|engine| engine.durable(seq, now));
         }
     }
 }

@@ -15,12 +15,11 @@ use sluicegate_proto::{
 use super::{
     LinkKey, SessionKey, Wake,
     limits::Limits,
-    link::Link,
     locks::{self, Locks},
     session::{Job, Session},
     silent::Silent,
     slots::{Due, Slots},
-    timers::{Timers, Who},
+    timers::Timers,
     waiting::Waiting,
     written::Written,
 };
@@ -153,14 +152,6 @@ impl Core {
         }
     }
 
-    /// The driver hears of the earliest moment only when that is earlier than what it waits for.
-    fn set_timer(&mut self) {
-        let armed = self.armed.get();
-        if self.timers.next().is_some_and(|at| armed.is_none_or(|armed| at < armed)) {
-            self.wake(Wake::Timer);
-        }
-    }
-
     /// The ranges that a message writes, under all their names.
     pub(super) fn written_by(&self, message: &Message<'_>) -> Vec<ReadFirst> {
         locks::written_by(self.conduit(), message)
@@ -219,24 +210,6 @@ impl Core {
         self.wake(Wake::Session(key));
         self.relieved.push(key);
         self.arm(key);
-    }
-
-    /// The driver hears of the session's next deadline.
-    pub(super) fn arm(&mut self, key: SessionKey) {
-        let conduit = &self.place.site.conduits[self.place.conduit.index()];
-        let Some(session) = self.sessions.get_mut(&key) else { return };
-        let at = session.deadline(conduit);
-        if self.timers.arm(Who::Session(key), &mut session.armed, at) {
-            self.set_timer();
-        }
-    }
-
-    /// The same for a link.
-    pub(super) fn arm_link(&mut self, key: LinkKey, link: &mut Link) {
-        let at = link.deadline(self.conduit());
-        if self.timers.arm(Who::Link(key), &mut link.armed, at) {
-            self.set_timer();
-        }
     }
 
     /// What a message had locked is free again.

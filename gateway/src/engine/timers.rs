@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use sluicegate_proto::time::Mono;
+use sluicegate_proto::time::{Mono, Now};
 
-use super::{LinkKey, SessionKey};
+use super::{Engine, LinkKey, SessionKey, Wake, answer, core::Core, dispatch, link::Link};
 
 /// Who has a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,64 @@ impl Timers {
     /// The earliest moment.
     pub(super) fn next(&self) -> Option<Mono> {
         self.due.first().map(|(at, _)| *at)
+    }
+}
+
+impl Engine {
+    /// When [`Self::tick`] must be called at the latest.
+    pub fn deadline(&self) -> Option<Mono> {
+        let earliest = self.core.timers.next();
+        self.core.armed.set(earliest);
+        earliest
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Now) {
+        self.at(now);
+        // First all of them: one whose moment stays in the past must not keep the worker here.
+        let due: Vec<_> = std::iter::from_fn(|| self.core.timers.pop(now.mono)).collect();
+        for who in due {
+            match who {
+                Who::Session(key) => dispatch::tick_session(&mut self.core, key, now),
+                Who::Link(key) => {
+                    if let Some(link) = self.links.get_mut(&key) {
+                        link.armed = None;
+                        answer::tick(&mut self.core, link, key, now);
+                        // Its turn writes down when it must hear of the time again.
+                        self.core.ready.insert(key);
+                    }
+                }
+            }
+        }
+        self.advance(now);
+    }
+}
+
+impl Core {
+    /// The driver hears of the session's next deadline.
+    pub(super) fn arm(&mut self, key: SessionKey) {
+        let conduit = &self.place.site.conduits[self.place.conduit.index()];
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        let at = session.deadline(conduit);
+        if self.timers.arm(Who::Session(key), &mut session.armed, at) {
+            self.set_timer();
+        }
+    }
+
+    /// The same for a link.
+    pub(super) fn arm_link(&mut self, key: LinkKey, link: &mut Link) {
+        let at = link.deadline(self.conduit());
+        if self.timers.arm(Who::Link(key), &mut link.armed, at) {
+            self.set_timer();
+        }
+    }
+
+    /// The driver hears of the earliest moment only when that is earlier than what it waits for.
+    fn set_timer(&mut self) {
+        let armed = self.armed.get();
+        if self.timers.next().is_some_and(|at| armed.is_none_or(|armed| at < armed)) {
+            self.wake(Wake::Timer);
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! How do the tasks of one conduit share its engine?
 //!
-//! Every entry goes through [`Cell::drive`]: borrow, act, take the wakes, give the borrow back, wake. Nothing is borrowed
-//! across an await, and no task calls another.
+//! The conduit's own tasks enter through [`Cell::drive`] (or [`Cell::feed`] and [`Cell::attend`]): borrow, act, give the
+//! borrow back, write what must leave, wake whom that does not help. Everybody else enters through [`Cell::tell`], which
+//! only wakes: a panic in a write is then one of the conduit it belongs to. Nothing is borrowed across an await, and no
+//! task calls another.
 
 use std::{
     cell::{self, RefCell},
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -14,9 +15,9 @@ use std::{
 use sluicegate_config::plan::{Conduit, ConduitId, Site};
 use sluicegate_proto::{time::Now, vocab::Cause};
 
-use super::{PolicySnapshot, Seed, Shared, Signal, clock::mono};
+use super::{PolicySnapshot, Port, Seed, Shared, Signal, clock::mono};
 use crate::{
-    engine::{Engine, LinkKey, LinkWant, SessionKey, Setup, Wake},
+    engine::{Engine, LinkKey, LinkWant, SessionKey, Setup, Slots, Wake},
     io::Scratch,
     link,
     permit::{Peer, Permit},
@@ -31,19 +32,19 @@ pub(crate) struct Cell {
     pub(crate) name: Arc<str>,
     pub(crate) shared: Rc<Shared>,
     seed: Seed,
-    engine: RefCell<Engine>,
-    sessions: RefCell<BTreeMap<SessionKey, Live>>,
-    links: RefCell<BTreeMap<LinkKey, Rc<Signal>>>,
+    pub(super) engine: RefCell<Engine>,
+    pub(super) sessions: RefCell<Slots<SessionKey, Live>>,
+    pub(super) links: RefCell<Slots<LinkKey, Rc<Port>>>,
     /// Counts the engines: a task of an older one ends.
     generation: cell::Cell<u64>,
     epoch: cell::Cell<u64>,
-    timer: Signal,
+    pub(super) timer: Signal,
 }
 
 /// A session that was not forgotten yet.
-#[derive(Clone, Debug)]
-struct Live {
-    signal: Rc<Signal>,
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) port: Rc<Port>,
     peer: Arc<Peer>,
 }
 
@@ -51,7 +52,7 @@ struct Live {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) key: SessionKey,
-    pub(crate) signal: Rc<Signal>,
+    pub(crate) port: Rc<Port>,
     pub(crate) generation: u64,
 }
 
@@ -90,22 +91,33 @@ impl Cell {
         &self.shared.scratch
     }
 
-    /// The engine does something; then whoever it concerns is woken.
-    pub(crate) fn drive<R>(self: &Rc<Self>, act: impl FnOnce(&mut Engine) -> R) -> R {
-        let (out, wakes) = {
-            let mut engine = self.engine.borrow_mut();
-            let out = act(&mut engine);
-            (out, engine.take_wakes())
-        };
-        for wake in wakes {
+    /// The engine does something, and nobody is looked after yet: [`Cell::attend`] must follow.
+    pub(crate) fn feed<R>(&self, act: impl FnOnce(&mut Engine) -> R) -> R {
+        act(&mut self.engine.borrow_mut())
+    }
+
+    /// The engine does something; then whoever it concerns is looked after.
+    pub(crate) fn drive<R>(self: &Rc<Self>, now: Now, act: impl FnOnce(&mut Engine) -> R) -> R {
+        let out = self.feed(act);
+        self.attend(now);
+        out
+    }
+
+    /// The same for tasks that are not the conduit's: whoever it concerns is woken.
+    pub(crate) fn tell<R>(self: &Rc<Self>, act: impl FnOnce(&mut Engine) -> R) -> R {
+        let out = self.feed(act);
+        while let Some(wake) = self.next_wake() {
             match wake {
                 Wake::Session(key) => self.wake_session(key),
                 Wake::Link(key) => self.wake_link(key),
-                // The engine knows what the timer waits for, and speaks only of what is earlier.
                 Wake::Timer => self.timer.raise(),
             }
         }
         out
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Wake> {
+        self.engine.borrow_mut().next_wake()
     }
 
     /// The engine is asked something.
@@ -120,10 +132,10 @@ impl Cell {
         let Some(set) = policies.sets.get(self.id.index()) else { return Err(Cause::InternalError) };
         let permit = Permit::grant(Arc::clone(&peer), set, policies.epoch);
         let now = self.now();
-        let key = self.drive(|engine| engine.open(permit, now))?;
-        let signal = Rc::new(Signal::default());
-        self.sessions.borrow_mut().insert(key, Live { signal: Rc::clone(&signal), peer });
-        Ok(Opened { key, signal, generation: self.generation.get() })
+        let key = self.tell(|engine| engine.open(permit, now))?;
+        let port = Rc::new(Port::default());
+        self.sessions.borrow_mut().put(key, Live { port: Rc::clone(&port), peer });
+        Ok(Opened { key, port, generation: self.generation.get() })
     }
 
     /// The policy now in force.
@@ -133,7 +145,7 @@ impl Cell {
         {
             self.epoch.set(policies.epoch);
             let (set, now) = (Arc::clone(set), self.now());
-            self.drive(|engine| engine.set_policy(set, policies.epoch, now));
+            self.tell(|engine| engine.set_policy(set, policies.epoch, now));
         }
     }
 
@@ -152,7 +164,7 @@ impl Cell {
     pub(crate) fn forget(self: &Rc<Self>, opened: &Opened) {
         if self.is_current(opened.generation) {
             self.sessions.borrow_mut().remove(&opened.key);
-            self.drive(|engine| engine.forget(opened.key));
+            self.drive(self.now(), |engine| engine.forget(opened.key));
         }
     }
 
@@ -164,7 +176,7 @@ impl Cell {
                 && self.ask(|engine| engine.ended(key)).is_none()
             {
                 let now = self.now();
-                self.drive(|engine| engine.end(key, cause, now));
+                self.tell(|engine| engine.end(key, cause, now));
             }
         }
     }
@@ -200,31 +212,37 @@ impl Cell {
         }
         let sessions = std::mem::take(&mut *self.sessions.borrow_mut());
         let links = std::mem::take(&mut *self.links.borrow_mut());
-        sessions.values().for_each(|live| live.signal.raise());
-        links.values().for_each(|signal| signal.raise());
+        sessions.values().for_each(|live| live.port.signal.raise());
+        links.values().for_each(|port| port.signal.raise());
         self.timer.raise();
     }
 
     fn wake_session(&self, key: SessionKey) {
-        let signal = self.sessions.borrow().get(&key).map(|live| Rc::clone(&live.signal));
-        if let Some(signal) = signal {
-            signal.raise();
+        if let Some(live) = self.sessions.borrow().get(&key) {
+            live.port.signal.raise();
         }
     }
 
     fn wake_link(self: &Rc<Self>, key: LinkKey) {
         let known = self.links.borrow().get(&key).map(Rc::clone);
-        if let Some(signal) = known {
-            signal.raise();
-        } else if self.ask(|engine| engine.link_want(key)) != LinkWant::Gone {
-            let signal = Rc::new(Signal::default());
-            self.links.borrow_mut().insert(key, Rc::clone(&signal));
-            let (cell, severed) = (Rc::clone(self), Rc::clone(self));
-            let generation = self.generation.get();
-            tasks::spawn_local(async move { link::serve(cell, key, signal, generation).await }, move || {
-                severed.sever_after_panic("link");
-            });
+        match known {
+            Some(port) => port.signal.raise(),
+            None => self.start_link(key),
         }
+    }
+
+    /// Starts the task of a link that is new.
+    pub(super) fn start_link(self: &Rc<Self>, key: LinkKey) {
+        if self.ask(|engine| engine.link_want(key)) == LinkWant::Gone {
+            return;
+        }
+        let port = Rc::new(Port::default());
+        self.links.borrow_mut().put(key, Rc::clone(&port));
+        let (cell, severed) = (Rc::clone(self), Rc::clone(self));
+        let generation = self.generation.get();
+        tasks::spawn_local(async move { link::serve(cell, key, port, generation).await }, move || {
+            severed.sever_after_panic("link");
+        });
     }
 
     pub(crate) fn forget_link(&self, key: LinkKey, generation: u64) {
@@ -253,7 +271,7 @@ impl Cell {
                         biased;
                         () = tokio::time::sleep_until(at) => {
                             let now = self.now();
-                            self.drive(|engine| engine.tick(now));
+                            self.drive(now, |engine| engine.tick(now));
                         }
                         () = self.timer.wait() => {}
                     }

@@ -26,7 +26,8 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves one session to its end.
 pub(crate) async fn serve(cell: Rc<Cell>, opened: Opened, io: PeerIo) {
-    let mut session = Session { cell, opened, io, finished: None };
+    opened.port.plug(io);
+    let mut session = Session { cell, opened, finished: None };
     let cause = poll_fn(|cx| session.poll(cx)).await;
     session.close(cause).await;
 }
@@ -35,7 +36,6 @@ pub(crate) async fn serve(cell: Rc<Cell>, opened: Opened, io: PeerIo) {
 struct Session {
     cell: Rc<Cell>,
     opened: Opened,
-    io: PeerIo,
     /// The peer has finished sending: it has until then to take its answers.
     finished: Option<Pin<Box<Sleep>>>,
 }
@@ -44,14 +44,16 @@ impl Session {
     /// One wake-up: reasons to stop first, then what must leave, then what came.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Cause> {
         let now = self.cell.now();
+        self.opened.port.served_by(cx);
         for _ in 0..TURNS {
-            self.opened.signal.lower();
+            self.opened.port.signal.lower();
             if let Some(cause) = self.cell.is_over(&self.opened) {
                 return Poll::Ready(cause);
             }
-            self.flush(cx, now);
+            self.cell.flush_session(self.opened.key, &self.opened.port, now);
             let more = self.fill(cx, now) | self.run_out(cx, now);
-            if !more && self.opened.signal.poll(cx).is_pending() {
+            self.cell.attend(now);
+            if !more && self.opened.port.signal.poll(cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -59,51 +61,27 @@ impl Session {
         Poll::Pending
     }
 
-    fn flush(&mut self, cx: &mut Context<'_>, now: Now) {
-        let (key, io) = (self.opened.key, &mut self.io);
-        let mut scratch = self.cell.scratch().borrow_mut();
-        self.cell.drive(|engine| {
-            let Some(out) = engine.to_peer(key) else { return };
-            let before = out.len();
-            if before == 0 {
-                // TLS may still hold records of the last flush.
-                if let Poll::Ready(Err(_)) = io.poll_flush(cx, &mut scratch, out) {
-                    engine.peer_eof(key, true, now);
-                }
-                return;
-            }
-            let result = io.poll_flush(cx, &mut scratch, out);
-            let left = before.saturating_sub(out.len());
-            engine.peer_flushed(key, left, now);
-            if let Poll::Ready(Err(_)) = result {
-                engine.peer_eof(key, true, now);
-            }
-        });
-    }
-
     /// Whether something came.
     fn fill(&mut self, cx: &mut Context<'_>, now: Now) -> bool {
-        let key = self.opened.key;
-        if self.finished.is_some() || !self.cell.ask(|engine| engine.wants_peer_bytes(key)) {
+        let (key, port) = (self.opened.key, &self.opened.port);
+        let wants = self.finished.is_none() && self.cell.ask(|engine| engine.wants_peer_bytes(key));
+        port.rests(!wants);
+        if !wants {
             return false;
         }
         let mut scratch = self.cell.scratch().borrow_mut();
-        let Poll::Ready(fill) = self.io.poll_fill(cx, &mut scratch) else { return false };
-        match fill {
+        let Poll::Ready((fill, overhead)) = port.read(cx, &mut scratch) else { return false };
+        self.cell.feed(|engine| match fill {
             Fill::Bytes(n) => {
-                let overhead = self.io.take_overhead(n);
-                self.cell.drive(|engine| {
-                    engine.peer_overhead(key, overhead, now);
-                    engine.peer_bytes(key, scratch.plain(n), now);
-                });
+                engine.peer_overhead(key, overhead, now);
+                engine.peer_bytes(key, scratch.plain(n), now);
             }
-            Fill::Eof => {
-                let wait = self.cell.plan().timeouts.half_close;
-                self.finished = Some(Box::pin(sleep(wait)));
-                self.cell.drive(|engine| engine.peer_eof(key, false, now));
-            }
-            Fill::Truncated => self.cell.drive(|engine| engine.peer_eof(key, true, now)),
-            Fill::Broken => self.cell.drive(|engine| engine.end(key, Cause::Malformed, now)),
+            Fill::Eof => engine.peer_eof(key, false, now),
+            Fill::Truncated => engine.peer_eof(key, true, now),
+            Fill::Broken => engine.end(key, Cause::Malformed, now),
+        });
+        if fill == Fill::Eof {
+            self.finished = Some(Box::pin(sleep(self.cell.plan().timeouts.half_close)));
         }
         true
     }
@@ -115,38 +93,36 @@ impl Session {
             return false;
         }
         let key = self.opened.key;
-        self.cell.drive(|engine| engine.end(key, Cause::PeerClosed, now));
+        self.cell.feed(|engine| engine.end(key, Cause::PeerClosed, now));
         true
     }
 
     /// The last answers, the goodbye, and an end that the peer sees as one.
-    async fn close(mut self, cause: Cause) {
-        let current = self.cell.is_current(self.opened.generation);
-        if cause != Cause::Truncated && current {
-            let bound = match cause {
-                Cause::PeerClosed => self.cell.plan().timeouts.half_close,
-                _ => LAST_WORDS.min(self.cell.plan().timeouts.half_close),
-            };
-            let done = timeout(bound, poll_fn(|cx| self.poll_last_words(cx))).await;
-            self.cell.forget(&self.opened);
-            if matches!(done, Ok(Ok(()))) {
-                let linger = poll_fn(|cx| self.io.poll_linger(cx, self.cell.scratch().borrow_mut().waste()));
-                let _ = timeout(LINGER, linger).await;
-            }
-        } else {
-            self.cell.forget(&self.opened);
+    async fn close(self, cause: Cause) {
+        let io = self.opened.port.unplug();
+        let Some(mut io) = io.filter(|_| cause != Cause::Truncated && self.cell.is_current(self.opened.generation))
+        else {
+            return self.cell.forget(&self.opened);
+        };
+        let bound = match cause {
+            Cause::PeerClosed => self.cell.plan().timeouts.half_close,
+            _ => LAST_WORDS.min(self.cell.plan().timeouts.half_close),
+        };
+        let done = timeout(bound, poll_fn(|cx| self.poll_last_words(&mut io, cx))).await;
+        self.cell.forget(&self.opened);
+        if matches!(done, Ok(Ok(()))) {
+            let linger = poll_fn(|cx| io.poll_linger(cx, self.cell.scratch().borrow_mut().waste()));
+            let _ = timeout(LINGER, linger).await;
         }
     }
 
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let now = self.cell.now();
-        let (key, io) = (self.opened.key, &mut self.io);
+    fn poll_last_words(&self, io: &mut PeerIo, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let (key, now) = (self.opened.key, self.cell.now());
         let flushed = if self.cell.is_current(self.opened.generation) {
-            let mut scratch = self.cell.scratch().borrow_mut();
-            self.cell.drive(|engine| {
+            self.cell.feed(|engine| {
                 let Some(out) = engine.to_peer(key) else { return Poll::Ready(Ok(())) };
                 let before = out.len();
-                let result = io.poll_flush(cx, &mut scratch, out);
+                let result = io.poll_flush(cx, &mut self.cell.scratch().borrow_mut(), out);
                 let left = before.saturating_sub(out.len());
                 engine.peer_flushed(key, left, now);
                 result
@@ -154,8 +130,9 @@ impl Session {
         } else {
             Poll::Ready(Ok(()))
         };
+        self.cell.attend(now);
         match flushed {
-            Poll::Ready(Ok(())) => self.io.poll_goodbye(cx),
+            Poll::Ready(Ok(())) => io.poll_goodbye(cx),
             other => other,
         }
     }

@@ -26,7 +26,7 @@ pub(super) async fn serve_until(
     let begun = Instant::now();
     for cell in cells.iter() {
         let now = cell.now();
-        cell.drive(|engine| engine.drain(now));
+        cell.tell(|engine| engine.drain(now));
     }
     let mut left: Vec<&Rc<Cell>> = cells.iter().collect();
     loop {

@@ -159,7 +159,7 @@ fn a_panic_severs_the_sessions_of_its_conduit_and_the_next_session_starts_afresh
         assert_eq!(numbers(Event::SessionClosed), opened[..1], "and each end is recorded once");
 
         let (now, peer) = (cell.now(), cell.holders().remove(0));
-        cell.drive(|engine| engine.drain(now));
+        cell.tell(|engine| engine.drain(now));
         cell.sever_after_panic("link");
         let late = cell.open(peer, &policies).map(|opened| opened.key);
         assert_eq!(late, Err(Cause::Drain), "a stop outlives the engine that was told of it");
