@@ -25,6 +25,7 @@ use crate::{observe::journal::Seq, permit::Permit};
 
 mod advance;
 mod answer;
+mod bucket;
 mod core;
 mod dispatch;
 mod intake;

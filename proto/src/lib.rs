@@ -24,6 +24,7 @@ pub mod deed;
 pub mod describe;
 pub mod half;
 pub mod iec104;
+mod kept;
 pub mod keys;
 pub mod modbus;
 pub mod out;

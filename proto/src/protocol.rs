@@ -1,6 +1,6 @@
 //! Which protocols are there, and who speaks each? One line a protocol.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         Asked, DeviceOptions, DeviceStep, DeviceTick, Input, PeerOptions, Rivals, Sent, Signal, Step, Ticket, Ties,
         Told, Unasked,
     },
+    kept::Kept,
     keys::{KeyFault, KeySpec, Settings},
     out::{Full, Out},
     policy::{Denied, Plan},
@@ -123,7 +124,7 @@ macro_rules! protocols {
 
         /// A message kept while it waits for the device's turn or for a read.
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct Stored { protocol: Protocol, bytes: Box<[u8]> }
+        pub struct Stored { protocol: Protocol, bytes: Kept }
 
         impl Stored {
             /// The message. It was legal when it was stored, so this reads it again without a verdict of its own.

@@ -1,6 +1,6 @@
 //! What do all sessions and links of a conduit share?
 
-use std::{cell::Cell, collections::BTreeSet, sync::Arc};
+use std::{cell::Cell, collections::BTreeSet, sync::Arc, time::Duration};
 
 use sluicegate_config::plan::{Conduit, ConduitId, Site};
 use sluicegate_proto::{
@@ -90,6 +90,8 @@ pub(super) struct Core {
     pub(super) now: Now,
     /// The deadline that the driver was told last.
     pub(super) armed: Cell<Option<Mono>>,
+    /// When the metrics last heard that something was allowed.
+    allowed: Option<Mono>,
     next_ticket: u64,
 }
 
@@ -127,6 +129,7 @@ impl Core {
             written: Written::default(),
             silent: Silent::default(),
             armed: Cell::new(None),
+            allowed: None,
             next_ticket: 0,
             place,
             policy,
@@ -210,6 +213,14 @@ impl Core {
         self.wake(Wake::Session(key));
         self.relieved.push(key);
         self.arm(key);
+    }
+
+    /// Something was allowed. The metric counts in seconds: it hears of it a few times a second.
+    pub(super) fn allowed(&mut self, now: Now) {
+        if self.allowed.is_none_or(|last| now.mono.since(last) >= ALLOWED_NEWS) {
+            self.allowed = Some(now.mono);
+            self.metrics.allowed_now();
+        }
     }
 
     /// What a message had locked is free again.
@@ -358,6 +369,9 @@ impl Core {
         }
     }
 }
+
+/// The wall clock is read so often at most.
+const ALLOWED_NEWS: Duration = Duration::from_millis(250);
 
 /// Whether a reason is a verdict on what was asked (and `on_deny` applies), not on what became of it.
 const fn is_policy(reason: Reason) -> bool {

@@ -225,7 +225,7 @@ fn commit(
     }
     let word = if job.would_deny.is_some() { VerdictWord::WouldDeny } else { VerdictWord::Allowed };
     core.count(job.kind, word);
-    core.metrics.allowed_now();
+    core.allowed(now);
     for rule in job.charges.rules.iter() {
         core.metrics.rule_hit(*rule);
     }
@@ -241,9 +241,11 @@ fn commit(
         let rule = job.charges.rules.iter().next().copied();
         let _seq = core.trail_allowed(key, slot, rule, (job.message, job.frame));
     }
-    for range in core.written_by(message) {
-        core.held.forget(&range);
-        core.written.note(range);
+    if !job.kind.is_read {
+        for range in core.written_by(message) {
+            core.held.forget(&range);
+            core.written.note(range);
+        }
     }
     link.active = now.mono;
     if sent == Sent::Unanswered {

@@ -3,33 +3,18 @@
 //! Buckets are asked in the order peer, class, conduit: a peer's excess is paid by that peer and never by the others.
 //! Time is the engine's: one reading a wake-up.
 
-use std::{
-    collections::BTreeSet,
-    num::NonZeroU32,
-    ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{cell::Cell, collections::BTreeSet, ops::ControlFlow, time::Duration};
 
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock, Reference},
-    middleware::NoOpMiddleware,
-    nanos::Nanos,
-    state::{InMemoryState, NotKeyed},
-};
 use sluicegate_config::plan;
 use sluicegate_proto::{protocol::Message, time::Mono};
 
+use super::bucket::Bucket;
 use crate::observe::metrics::Limit;
 
 /// The limits of one conduit.
 #[derive(Debug)]
 pub struct Limits {
-    time: EngineTime,
+    now: Cell<Mono>,
     requests: Bucket,
     writes: Bucket,
     control: Bucket,
@@ -63,23 +48,21 @@ pub struct Toll {
 impl Limits {
     /// Full buckets, for so many identities.
     pub fn new(plan: plan::Limits, identities: usize) -> Self {
-        let time = EngineTime::default();
-        let bucket = |rate| Bucket::new(rate, &time);
         Self {
-            requests: bucket(plan.requests),
-            writes: bucket(plan.writes),
-            control: bucket(plan.control),
-            bytes: bucket(plan.bytes),
-            alarms: bucket(Some(ALARMS)),
+            requests: Bucket::new(plan.requests),
+            writes: Bucket::new(plan.writes),
+            control: Bucket::new(plan.control),
+            bytes: Bucket::new(plan.bytes),
+            alarms: Bucket::new(Some(ALARMS)),
             peers: std::iter::repeat_with(|| None).take(identities).collect(),
-            time,
+            now: Cell::default(),
             plan,
         }
     }
 
     /// The time of this wake-up.
     pub fn set_time(&self, now: Mono) {
-        self.time.0.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        self.now.set(self.now.get().max(now));
     }
 
     /// Takes one request out of every bucket that it concerns.
@@ -87,16 +70,17 @@ impl Limits {
     /// # Errors
     /// The limit that is spent, and how long until it is not.
     pub fn charge(&mut self, toll: Toll) -> Result<(), (Limit, Duration)> {
+        let now = self.now.get();
         if !toll.peer_paid {
-            self.peer(toll.identity).requests.take(1).map_err(|wait| (Limit::PeerRequests, wait))?;
+            self.peer(toll.identity).requests.take(1, now).map_err(|wait| (Limit::PeerRequests, wait))?;
         }
         if toll.is_control {
-            self.control.take(1).map_err(|wait| (Limit::Control, wait))?;
+            self.control.take(1, now).map_err(|wait| (Limit::Control, wait))?;
         }
         if toll.is_write {
-            self.writes.take(1).map_err(|wait| (Limit::Writes, wait))?;
+            self.writes.take(1, now).map_err(|wait| (Limit::Writes, wait))?;
         }
-        self.requests.take(1).map_err(|wait| (Limit::Requests, wait))
+        self.requests.take(1, now).map_err(|wait| (Limit::Requests, wait))
     }
 
     /// Takes one refusal of this identity.
@@ -104,7 +88,8 @@ impl Limits {
     /// # Errors
     /// Past the limit.
     pub(super) fn refusal(&mut self, identity: u16) -> Result<(), Duration> {
-        self.peer(identity).refusals.take(1)
+        let now = self.now.get();
+        self.peer(identity).refusals.take(1, now)
     }
 
     /// Pays for bytes that were read. However much one read brings, all of it is paid for, in pieces that others
@@ -117,7 +102,7 @@ impl Limits {
             let piece = u32::try_from(*unpaid).unwrap_or(u32::MAX).min(PIECE);
             let taken = self.bytes.clip(piece);
             let rest = unpaid.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
-            self.bytes.take(taken)?;
+            self.bytes.take(taken, self.now.get())?;
             *unpaid = rest;
         }
         Ok(())
@@ -128,7 +113,7 @@ impl Limits {
     /// # Errors
     /// There were enough for now.
     pub(super) fn alarm(&mut self) -> Result<(), Duration> {
-        self.alarms.take(1)
+        self.alarms.take(1, self.now.get())
     }
 
     /// Counts the points that a message touches.
@@ -146,11 +131,11 @@ impl Limits {
             // An identity that a later configuration added.
             self.peers.resize_with(index + 1, || None);
         }
-        let (plan, time) = (&self.plan, &self.time);
+        let plan = &self.plan;
         self.peers[index].get_or_insert_with(|| {
             Box::new(PeerLimits {
-                requests: Bucket::new(plan.peer_requests, time),
-                refusals: Bucket::new(plan.refusals, time),
+                requests: Bucket::new(plan.peer_requests),
+                refusals: Bucket::new(plan.refusals),
                 targets: Targets::default(),
             })
         })
@@ -193,58 +178,3 @@ impl Targets {
 
 /// How many bytes are paid for at a time: at the built-in 4 MiB/s a read of 52 KiB is paid for in 50 steps of 250 us.
 const PIECE: u32 = 1024;
-
-type Governed = RateLimiter<NotKeyed, InMemoryState, EngineTime, NoOpMiddleware<Nanos>>;
-
-/// One token bucket; unlimited when there is none.
-#[derive(Debug)]
-struct Bucket {
-    limiter: Option<(Governed, NonZeroU32)>,
-    time: EngineTime,
-}
-
-impl Bucket {
-    fn new(rate: Option<plan::Rate>, time: &EngineTime) -> Self {
-        let limiter = rate.and_then(|rate| {
-            let burst = NonZeroU32::new(u32::try_from(rate.burst).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-            let nanos = rate.per.as_nanos() / u128::from(rate.count.max(1));
-            let each = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX).max(1));
-            let quota = Quota::with_period(each)?.allow_burst(burst);
-            Some((RateLimiter::direct_with_clock(quota, time.clone()), burst))
-        });
-        Self { limiter, time: time.clone() }
-    }
-
-    /// As many of `n` as the bucket can hold at once.
-    fn clip(&self, n: u32) -> u32 {
-        self.limiter.as_ref().map_or(n, |(_, burst)| n.min(burst.get()))
-    }
-
-    /// Takes `n` tokens, or at most the whole bucket.
-    fn take(&self, n: u32) -> Result<(), Duration> {
-        let Some((limiter, burst)) = &self.limiter else { return Ok(()) };
-        let Some(n) = NonZeroU32::new(n) else { return Ok(()) };
-        match limiter.check_n(n.min(*burst)) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(until)) => Err(until.wait_time_from(self.time.now())),
-            Err(_) => Err(Duration::MAX),
-        }
-    }
-}
-
-/// The engine's clock as governor sees it.
-#[derive(Clone, Debug, Default)]
-struct EngineTime(Arc<AtomicU64>);
-
-impl Clock for EngineTime {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.load(Ordering::Relaxed).into()
-    }
-}
-
-const _: () = {
-    const fn is_reference<T: Reference>() {}
-    is_reference::<Nanos>();
-};

@@ -1,6 +1,5 @@
 //! What does one ASDU ask or tell, and what would it do?
 
-use alloc::{boxed::Box, vec::Vec};
 use core::ops::ControlFlow;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::{
     deed::{Deed, Real, Scalar, Seen, Values},
+    kept::Kept,
     vocab::Class,
 };
 
@@ -118,12 +118,10 @@ impl<'b> Request<'b> {
     }
 
     /// Its way, whether it was selected, and its bytes.
-    pub(crate) fn store(&self) -> Box<[u8]> {
+    pub(crate) fn store(&self) -> Kept {
         let way = if self.asdu.direction() == Direction::Monitor { MONITOR } else { 0 };
-        let mut bytes = Vec::with_capacity(self.asdu.bytes().len().saturating_add(1));
-        bytes.push(way | if self.selected { SELECTED } else { 0 });
-        bytes.extend_from_slice(self.asdu.write().as_slice());
-        bytes.into_boxed_slice()
+        let flags = way | if self.selected { SELECTED } else { 0 };
+        Kept::from([&[flags], self.asdu.write().as_slice()].concat().as_slice())
     }
 
     /// What [`Self::store`] kept.

@@ -10,7 +10,7 @@
 //! request is in flight at most, and a connection on which an answer may still come late is used no more: the next
 //! request could be given the last one's answer, and all after it too (GEN-08).
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::{
@@ -25,6 +25,7 @@ use crate::{
     deed::ReadFirst,
     describe::Each,
     half::{DeviceOptions, DeviceStep, DeviceTick, Ids, Input, Outcome, Sent, Signal, Ticket, Told},
+    kept::Kept,
     keys::Setting,
     out::Out,
     protocol::Answer,
@@ -53,7 +54,7 @@ pub struct Device {
     /// Ids of requests that were given up, oldest first.
     tombstones: VecDeque<u16>,
     /// The request that was answered last: the answer in the caller's hands borrows it.
-    answered: Box<[u8]>,
+    answered: Kept,
     next_id: u16,
     pending: usize,
     frame_timeout: Duration,
@@ -74,7 +75,7 @@ struct Entry {
     id: u16,
     ticket: Ticket,
     /// Unit and PDU, as they left.
-    request: Box<[u8]>,
+    request: Kept,
     due: Mono,
 }
 
@@ -85,7 +86,7 @@ impl Device {
         Self {
             entries: VecDeque::new(),
             tombstones: VecDeque::new(),
-            answered: Box::default(),
+            answered: Kept::default(),
             next_id: 1,
             pending: options.pending.clamp(1, most),
             frame_timeout: options.frame_timeout,

@@ -1,6 +1,5 @@
 //! What does a peer ask, and what would it do?
 
-use alloc::boxed::Box;
 use core::ops::ControlFlow;
 
 use super::{
@@ -12,6 +11,7 @@ use super::{
 };
 use crate::{
     deed::{ObjectId, Seen},
+    kept::Kept,
     reader::{Misfit, Reader},
     vocab::Reason,
 };
@@ -283,11 +283,11 @@ impl<'b> Request<'b> {
     pub(crate) fn seen(&self, _each: &mut dyn FnMut(Seen)) {}
 
     /// Unit and canonical PDU.
-    pub(crate) fn store(&self) -> Box<[u8]> {
+    pub(crate) fn store(&self) -> Kept {
         let mut sheet = Sheet::new();
         sheet.put_u8(self.unit);
         self.write(&mut sheet);
-        Box::from(sheet.as_slice())
+        Kept::from(sheet.as_slice())
     }
 
     /// What [`Self::store`] kept.
