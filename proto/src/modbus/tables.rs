@@ -269,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn a_deed_is_as_long_as_its_function_allows() {
+        for (code, class, most) in [
+            (1, Class::Read, 2000),
+            (3, Class::Read, 125),
+            (15, Class::Write, 1968),
+            (16, Class::Write, 123),
+            (21, Class::Write, 125),
+            (23, Class::Read, 125),
+            (23, Class::Write, 121),
+            (5, Class::Write, 1),
+            (6, Class::Write, 1),
+            (22, Class::Write, 1),
+        ] {
+            assert_eq!((GRAMMAR.longest_deed)(code, class), most, "{code}");
+        }
+        assert_eq!((GRAMMAR.qualifiers)(HOLDING, Class::Write), None);
+    }
+
+    #[test]
     fn only_the_hidden_writes_must_be_named() {
         let named: std::vec::Vec<_> =
             GRAMMAR.functions.iter().filter(|one| one.named_only).map(|one| (one.code, one.class)).collect();
