@@ -238,7 +238,7 @@ impl Work<'_> {
     fn on_topic(&mut self, topic: Topic, sides: [&Met; 2]) -> Result<Vec<Change>, TooComplex> {
         let Some(spec) = self.grammar.object(topic.1) else { return Ok(Vec::new()) };
         let domain = self.domain(topic, spec.index);
-        let (mut items, mut others) = (Vec::new(), Vec::new());
+        let (mut looked_at, mut others) = (Vec::new(), Vec::new());
         for slice in slices(topic, sides, self.grammar) {
             if !self.all && slice.sides[0] == slice.sides[1] {
                 continue;
@@ -252,14 +252,21 @@ impl Work<'_> {
                 allowance: self.allowance,
                 known: BTreeMap::new(),
             };
-            let mut cells = sweep.cells()?;
-            let (all, labels) = (self.all, &mut self.labels);
-            cells.retain(|cell| {
-                if all { cell.labels[1] != sweep::REFUSED } else { !labels.same(cell.labels[0], cell.labels[1]) }
-            });
+            let cells = sweep.cells()?;
             let tongue = say::Tongue { grammar: self.grammar, topic, sides };
             others.extend(zone::zones(&slice, &prepared, &tongue, self.allowance)?);
-            others.extend(message::messages(&slice, &prepared, &tongue, (&cells, self.allowance))?);
+            let changed: Vec<_> =
+                cells.iter().filter(|cell| !self.labels.same(cell.labels[0], cell.labels[1])).cloned().collect();
+            others.extend(message::messages(&slice, &prepared, &tongue, (&changed, self.allowance))?);
+            looked_at.push((slice, cells));
+        }
+        let split = self.labels.split(looked_at.iter().flat_map(|(_, cells)| cells).map(|cell| cell.labels));
+        let mut items = Vec::new();
+        for (slice, mut cells) in looked_at {
+            cells.retain(|cell| match (self.all, cell.labels) {
+                (true, [_, now]) => now != sweep::REFUSED,
+                (false, [before, now]) => split.contains(&cell.labels) || !self.labels.same(before, now),
+            });
             items.extend(merge::of_slice(&slice, cells));
         }
         let tongue = say::Tongue { grammar: self.grammar, topic, sides };

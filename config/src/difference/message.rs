@@ -17,7 +17,7 @@ use super::{
     say::Tongue,
     slice::{Shape, Slice},
     sweep::Cell,
-    terms::{Terms, label},
+    terms::{Terms, label, unnamed},
 };
 
 /// A message that writes these words from `first` on.
@@ -78,7 +78,7 @@ pub(super) fn verdict(parts: &[&Part], written: &Written) -> Verdict {
         if terms.is_empty() {
             return Verdict::new();
         }
-        all.insert(format!("{terms:?}"));
+        all.insert(format!("{:?}", unnamed(&terms)));
     }
     all
 }

@@ -10,7 +10,7 @@ use sluicegate_proto::{
 
 use super::{
     raw::{self, Runs},
-    terms::{Schedule, Terms},
+    terms::{Bucket, Schedule, Terms},
 };
 
 /// How registers make the elements of a range.
@@ -114,7 +114,7 @@ impl Ground<'_> {
             }
         }
         let layout = Layout { width, swapped: kind.swapped && width > 1 };
-        let terms = self.terms(sentence, kind);
+        let terms = self.terms(sentence, kind, text);
         Some(Part {
             allow,
             sentence: sentence.clone(),
@@ -129,7 +129,7 @@ impl Ground<'_> {
         })
     }
 
-    fn terms(&self, sentence: &Sentence, kind: ValueType) -> Terms {
+    fn terms(&self, sentence: &Sentence, kind: ValueType, text: &str) -> Terms {
         let mut terms = Terms { select_first: sentence.select_first, always: sentence.always, ..Terms::default() };
         if sentence.always {
             return terms;
@@ -152,6 +152,10 @@ impl Ground<'_> {
         }
         terms.when.clone_from(&sentence.when);
         terms.max = sentence.max;
+        terms.bucket = sentence.max.map(|max| {
+            let who = sentence.who.clone().filter(|_| !max.each).unwrap_or_default();
+            Bucket { rule: text.to_owned(), who }
+        });
         terms.spends = sentence.spends.as_ref().and_then(|name| {
             let budget = self.plan.budgets.iter().find(|one| one.name == *name)?;
             Some((name.clone(), budget.count, budget.per))

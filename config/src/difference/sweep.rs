@@ -3,7 +3,7 @@
 //! The indexes are walked once, from one end of a rule's range to the next; between two ends the same rules count. There the
 //! values are walked the same way. What comes out is exact, and so is the count of what it cost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluicegate_proto::sentence::{Format, ObjectSpec};
 
@@ -13,7 +13,7 @@ use super::{
     prepare::Prepared,
     raw::{self, Runs},
     slice::Shape,
-    terms::{Label, Schedule, Terms, label, same},
+    terms::{Label, Schedule, Terms, bucket, label, same},
 };
 
 /// A run of points with the same terms.
@@ -65,6 +65,19 @@ impl Labels {
             let (all, key) = (&self.all, (one.min(other), one.max(other)));
             *self.same.entry(key).or_insert_with(|| same(&all[key.0], &all[key.1]))
         }
+    }
+}
+
+impl Labels {
+    /// The pairs of terms that are alike but for what is counted together: points that shared one bucket and now have two,
+    /// or the other way round.
+    pub(super) fn split(&mut self, pairs: impl Iterator<Item = [usize; 2]>) -> BTreeSet<[usize; 2]> {
+        let mut alike: BTreeSet<[usize; 2]> = pairs.collect();
+        alike.retain(|[before, now]| self.same(*before, *now));
+        let buckets = |pair: &[usize; 2]| Some([bucket(self.get(pair[0]))?, bucket(self.get(pair[1]))?]);
+        let counted: Vec<_> = alike.iter().filter_map(|pair| Some((*pair, buckets(pair)?))).collect();
+        let parted = |own: &[&str; 2]| counted.iter().any(|(_, other)| (own[0] == other[0]) != (own[1] == other[1]));
+        counted.iter().filter(|(_, own)| parted(own)).map(|(pair, _)| *pair).collect()
     }
 }
 

@@ -26,10 +26,21 @@ pub(super) struct Terms {
     pub(super) held: Option<String>,
     pub(super) when: Option<When>,
     pub(super) max: Option<Max>,
+    /// What counts for `max`.
+    pub(super) bucket: Option<Bucket>,
     /// A budget, and its rate.
     pub(super) spends: Option<(String, u32, Per)>,
     /// Schedules that must hold (`false`) or must not (`true`).
     pub(super) during: BTreeMap<Schedule, bool>,
+}
+
+/// A rule's bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Bucket {
+    /// The text of its rule. Two rules have two buckets.
+    pub(super) rule: String,
+    /// Who shares it; empty where each has its own.
+    pub(super) who: String,
 }
 
 /// A schedule: its name, and what it says. The same name with other windows is another schedule.
@@ -60,7 +71,7 @@ impl Terms {
             && times
             && step
             && (self.when.is_none() || (self.when == other.when && self.held == other.held))
-            && (self.max.is_none() || self.max == other.max)
+            && (self.max.is_none() || (&self.max, &self.bucket) == (&other.max, &other.bucket))
             && (self.spends.is_none() || self.spends == other.spends)
     }
 
@@ -110,7 +121,8 @@ impl Terms {
             format!("{name} is {count}/{per}")
         });
         let times = self.during.keys().map(|schedule| format!("{} is {}", schedule.name, schedule.says));
-        rate.into_iter().chain(times).chain(self.held.clone()).collect()
+        let bucket = self.bucket.as_ref().map(|bucket| format!("counted by {}", bucket.rule));
+        rate.into_iter().chain(bucket).chain(times).chain(self.held.clone()).collect()
     }
 }
 
@@ -162,9 +174,24 @@ fn join_times(all: &mut Label) {
     }
 }
 
+/// The same, whatever the rules are called whose buckets count: another policy names the same bucket by another text.
+pub(super) fn unnamed(label: &Label) -> Label {
+    let mut all = label.clone();
+    all.iter_mut().filter_map(|terms| terms.bucket.as_mut()).for_each(|bucket| bucket.rule.clear());
+    all.sort_by_cached_key(|one| format!("{one:?}"));
+    all
+}
+
+/// The one bucket that counts, where only one does.
+pub(super) fn bucket(label: &Label) -> Option<&str> {
+    let mut all = label.iter().filter_map(|terms| terms.bucket.as_ref());
+    let only = all.next()?;
+    all.next().is_none().then_some(only.rule.as_str())
+}
+
 /// Whether two labels let the same pass at every time.
 pub(super) fn same(one: &Label, other: &Label) -> bool {
-    if one == other {
+    if unnamed(one) == unnamed(other) {
         return true;
     }
     let named = |label: &Label| label.iter().flat_map(|terms| terms.during.keys().cloned()).collect::<BTreeSet<_>>();
@@ -177,7 +204,7 @@ pub(super) fn same(one: &Label, other: &Label) -> bool {
             schedules.iter().position(|one| one == schedule).is_some_and(|place| times >> place & 1 == 1)
         };
         let then = |all: &Label| label(all.iter().filter_map(|terms| terms.at(&holds)), &[]);
-        then(one) == then(other)
+        unnamed(&then(one)) == unnamed(&then(other))
     })
 }
 

@@ -15,6 +15,8 @@ fn what_is_the_same_is_not_told() {
         (&["hmi write coil 7"], &["hmi write coil 7 = on, off"]),
         (&["hmi read coil 1 during day", "hmi read coil 1 during not day"], &["hmi read coil 1"]),
         (&["hmi write coil 1 max 1/s", "any write coil 1"], &["any write coil 1"]),
+        (&["hmi write coil 0-9 max 6/min"], &["hmi write coil 0-9 = on, off max 6/min"]),
+        (&["hmi write coil 0-9 max 6/min each"], &["scada-1 write coil 0-9 max 6/min each"]),
         (
             &["hmi write holding 0-3 = -5..5 as i32"],
             &["hmi write holding 0-1 = -5..5 as i32", "hmi write holding 2-3 = 0..5, -5..-1 as i32"],
@@ -127,6 +129,24 @@ fn what_is_no_set_is_told_as_terms() {
     ] {
         assert_eq!(told(Modbus, before, now), said, "{before:?} {now:?}");
     }
+}
+
+#[test]
+fn what_is_counted_together_is_told_where_it_changes() {
+    let (one, other) = ("hmi write coil 0-4 max 6/min", "hmi write coil 5-9 max 6/min");
+    let all = "hmi write coil 0-9 max 6/min";
+    let said = |range: &str, rule: &str| {
+        format!(
+            "~ any write coil {range} max 6/min (counted by {all}) -> any write coil {range} max 6/min (counted by {rule})"
+        )
+    };
+    assert_eq!(told(Modbus, &[all], &[one, other]), [said("0-4", one), said("5-9", other)]);
+    assert_eq!(told(Modbus, &[all], &[one]).len(), 1, "the rest is refused");
+    let who = told(Modbus, &[all], &["scada-1 write coil 0-9 max 6/min"]);
+    assert_eq!(who, [said("0-9", "scada-1 write coil 0-9 max 6/min")], "shared with others");
+    let twice =
+        told(Modbus, &["hmi write coil 7 max 6/min"], &["hmi write coil 7 max 6/min", "any write coil 7 max 6/min"]);
+    assert_eq!(twice.len(), 1, "twice as many: {twice:?}");
 }
 
 #[test]
