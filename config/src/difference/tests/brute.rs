@@ -41,6 +41,7 @@ fn a_difference_of_modbus_policies_is_what_the_judges_decide() {
         for message in 0..160 {
             let frame = modbus(random, &ends);
             bytes.judge(&frame, pair, tally, &format!("message {message}"));
+            bytes.alone(&frame, pair, tally);
         }
         let every: Box<dyn Iterator<Item = u32>> =
             if number < EVERY_ADDRESS { Box::new(0..=0xFFFF) } else { Box::new(ends.iter().copied()) };
@@ -66,7 +67,9 @@ fn a_difference_of_iec_104_policies_is_what_the_judges_decide() {
         for _ in 0..200 {
             let asdu = command(random, &ends);
             let Ok(asdu) = Asdu::read(&asdu, Direction::Control) else { continue };
-            pair.judge(&Message::Iec104(sluicegate_proto::iec104::Request::new(asdu)), tally, "a command");
+            let message = Message::Iec104(sluicegate_proto::iec104::Request::new(asdu));
+            pair.judge(&message, tally, "a command");
+            pair.sentences_alone(&message, tally);
         }
     });
     tally.print("iec104");
@@ -109,13 +112,15 @@ struct Tally {
     sentences: usize,
     /// Messages inside registers of mixed elements.
     in_zones: usize,
+    /// Points held against a sentence as the only rule.
+    alone: usize,
 }
 
 impl Tally {
     fn print(&self, what: &str) {
-        let Self { pairs, refused, messages, differ, sentences, in_zones } = self;
+        let Self { pairs, refused, messages, differ, sentences, in_zones, alone } = self;
         eprintln!(
-            "{what}: {pairs} pairs, {messages} messages judged by both policies, {differ} of them differently, {sentences} sentences, {in_zones} messages within mixed elements; 0 differences; {refused} pairs were refused as too complex"
+            "{what}: {pairs} pairs, {messages} messages judged by both policies, {differ} of them differently, {sentences} sentences held against {alone} points, {in_zones} messages within mixed elements; 0 differences; {refused} pairs were refused as too complex"
         );
         assert!(
             *differ > messages / 1000 && refused * 20 <= *pairs,
@@ -131,6 +136,8 @@ struct Pair {
     changes: Vec<Change>,
     /// Where elements of different widths meet: the registers, and the rules that were told of either side, as policies.
     zones: Vec<Zone>,
+    /// Each sentence about points that says all by itself, as the only rule of a policy, and the place of its change.
+    alone: Vec<(usize, Judge)>,
     /// Every time at which the rules can differ.
     times: Vec<ScheduleSet>,
     name: String,
@@ -208,10 +215,18 @@ impl Pair {
             }
             What::Points(_) | What::Message(_) | What::Touched(_) => None,
         };
+        let says_all = |said: &&Said| said.words.is_empty();
+        let alone = changes.iter().enumerate().filter(|(_, one)| matches!(one.what, What::Points(_))).flat_map(
+            |(place, one)| {
+                let said = one.before.iter().chain(&one.now).filter(says_all);
+                said.map(move |said| (place, told_rules(protocol, std::slice::from_ref(said))))
+            },
+        );
+        let alone = alone.collect();
         let zones = changes.iter().enumerate().filter_map(zone).collect();
         let timed = plans.iter().flat_map(|plan| &plan.rules).any(|rule| rule.sentence.during.is_some());
         let times = if timed { times().to_vec() } else { vec![ScheduleSet::default()] };
-        Some(Self { protocol, plans, judges, changes, zones, times, name })
+        Some(Self { protocol, plans, judges, changes, zones, alone, times, name })
     }
 
     /// Both judges on one message, against the difference.
@@ -259,6 +274,29 @@ impl Pair {
                 assert!(!other, "allowed before and now: {}", context());
             }
             (true, true) => {}
+        }
+    }
+
+    /// A message of one point is allowed by a sentence as the only rule exactly where the sentence's points hold it.
+    fn sentences_alone(&self, message: &Message<'_>, tally: &mut Tally) {
+        let (mut deeds, mut held) = (0, Vec::new());
+        let _: ControlFlow<()> = message.deeds(&mut |deed| {
+            deeds += deed.last - deed.first + 1;
+            let holds = |(place, _): &(usize, Judge)| match &self.changes[*place].what {
+                What::Points(points) => points.hold(&deed),
+                What::Message(_) | What::Touched(_) | What::Elements(_) => false,
+            };
+            held = self.alone.iter().map(holds).collect();
+            ControlFlow::Continue(())
+        });
+        if deeds != 1 {
+            return;
+        }
+        for ((place, judge), held) in self.alone.iter().zip(held) {
+            let allowed = judge.profile(message, &times()).iter().any(|one| *one != Made::Deny);
+            let change = in_words(&self.changes[*place], self.protocol.grammar());
+            assert_eq!(allowed, held, "{}: {change}\n{}", self.name, self.shown(message));
+            tally.alone += 1;
         }
     }
 
@@ -351,6 +389,14 @@ impl Bytes {
     fn new() -> Self {
         let options = PeerOptions { pending: 1, frame_timeout: Duration::from_secs(5), ..PeerOptions::default() };
         Self { half: Protocol::Modbus.peer_half(&options), out: Out::new(600) }
+    }
+
+    fn alone(&mut self, frame: &[u8], pair: &Pair, tally: &mut Tally) {
+        if let Step::Asked(asked) = self.half.next(Input::Stream(frame), Now::default(), &mut self.out)
+            && let Body::Message(message) = asked.body
+        {
+            pair.sentences_alone(&message, tally);
+        }
     }
 
     fn judge(&mut self, frame: &[u8], pair: &Pair, tally: &mut Tally, what: &str) {
