@@ -52,6 +52,8 @@ bench:
 
 soak:
 	SLUICEGATE_SEEDS=20000 cargo test --release --test sluicegate-tests simulation -- --nocapture
+	SLUICEGATE_RELOADS=1000 SLUICEGATE_RELOAD_SESSIONS=500 SLUICEGATE_KILLS=100 \
+		cargo test --release --test sluicegate-tests reload::load -- --nocapture
 	SLUICEGATE_CASES=10000000 cargo test --release -p sluicegate-proto gen_16 -- --nocapture
 
 # Needs a nightly toolchain, cargo-fuzz and a C++ compiler; ten minutes a target unless FUZZ_SECONDS says otherwise. It goes on

@@ -357,7 +357,7 @@ fn the_page_of_commands_is_complete() {
     for command in table.get_subcommands() {
         assert!(page.contains(&format!("\n## {}\n", command.get_name())), "{}", command.get_name());
     }
-    assert_eq!(table.get_subcommands().count(), 13);
+    assert_eq!(table.get_subcommands().count(), 17);
     for weakness in sluicegate::demo::site::WEAKNESSES {
         assert!(page.contains(&format!("`{}`", weakness.name)), "{}", weakness.name);
     }

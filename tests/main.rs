@@ -24,6 +24,7 @@ mod peers;
 mod policies;
 mod record;
 mod reference;
+mod reload;
 mod simulation;
 mod sockets;
 mod strangers;

@@ -64,6 +64,7 @@ const HEAD: &str = r#"schema = 1
 [site]
 name = "test"
 state = "state"
+control = "state/control.sock"
 [metrics]
 bind = "127.0.0.1:0"
 [zones.ops]

@@ -34,7 +34,8 @@ fn the_unit_is_well_formed() {
     let unit = std::fs::read_to_string(root().join("systemd/sluicegate.service")).expect("the unit is there");
     for line in [
         "Type=notify",
-        "ExecStartPre=/usr/bin/sluicegate check",
+        "ExecStartPre=-/usr/bin/sluicegate check",
+        "ExecReload=/usr/bin/sluicegate reload",
         "ExecStart=/usr/bin/sluicegate run",
         "WatchdogSec=10",
         "Restart=always",

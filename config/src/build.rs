@@ -90,6 +90,11 @@ pub(crate) fn site(ground: &Ground<'_>, merged: &Merged, faults: &mut Faults) ->
         state: ground
             .site_text("state")
             .map_or_else(|| PathBuf::from(STATE), |(path, at)| merged.sources.resolve(path, at)),
+        watch: ground.root.table("site").is_some_and(|site| site.flag("watch")),
+        control: ground
+            .site_text("control")
+            .map_or_else(|| PathBuf::from(CONTROL), |(path, at)| merged.sources.resolve(path, at)),
+        control_group: ground.site_text("control_group").map_or(CONTROL_GROUP, |(name, _)| name).to_owned(),
         hash: merged.hash.clone(),
         files: merged.sources.0.iter().map(|source| source.name.clone()).collect(),
         zones,
@@ -112,7 +117,12 @@ pub(crate) fn site(ground: &Ground<'_>, merged: &Merged, faults: &mut Faults) ->
     Built { site, places }
 }
 
-const STATE: &str = "/var/lib/sluicegate";
+/// `site.state` where it is not written.
+pub(crate) const STATE: &str = "/var/lib/sluicegate";
+/// `site.control` where it is not written.
+pub(crate) const CONTROL: &str = "/run/sluicegate/control.sock";
+/// `site.control_group` where it is not written.
+const CONTROL_GROUP: &str = "sluicegate-admin";
 /// `metrics.max_series` where it is not written.
 const MAX_SERIES: u32 = 20_000;
 

@@ -10,6 +10,7 @@
 //! gaps       reads that go past what is allowed between two blocks
 //! series     how many metric series a site has
 //! difference which deeds one policy allows and another refuses
+//! kept       the files as they were read, to be loaded once more when they are different or gone
 //! fault      a fault on its way: a place in the files
 //! finding    a fault or warning for people and machines
 //! ```
@@ -19,6 +20,7 @@ pub mod difference;
 mod fault;
 pub mod finding;
 mod gaps;
+mod kept;
 pub mod keys;
 pub mod levels;
 mod lint;
@@ -26,9 +28,10 @@ pub mod plan;
 mod read;
 mod series;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use gaps::{ReadGap, read_gaps};
+pub use kept::{Kept, load_kept};
 pub use keys::{not_served, reference, schema};
 pub use series::{functions, series};
 
@@ -46,6 +49,8 @@ pub struct Loaded {
     pub warnings: Vec<Finding>,
     /// What each conduit misses of its zones' security level, in the order of the plan.
     pub levels: Vec<levels::ConduitLevel>,
+    /// The files that it was made from, the main one first.
+    pub kept: Vec<Kept>,
 }
 
 /// Reads `path` and everything it includes, without binding, dialling or reading keys' contents beyond what the checks
@@ -64,6 +69,21 @@ pub fn hash(path: &Path) -> Option<String> {
     let mut faults = Faults::default();
     let merged = read::file(path, &mut faults);
     (!faults.unread()).then_some(merged.hash)
+}
+
+/// Where the local commands' socket is, as far as the files say; they may be full of faults otherwise. Whoever asks a
+/// running gateway to load them must find it all the same.
+pub fn control(path: &Path) -> PathBuf {
+    let merged = read::file(path, &mut Faults::default());
+    let written = merged.root.table("site").and_then(|site| site.text("control"));
+    written.map_or_else(|| PathBuf::from(build::CONTROL), |(path, at)| merged.sources.resolve(path, at))
+}
+
+/// The same for the state directory.
+pub fn state(path: &Path) -> PathBuf {
+    let merged = read::file(path, &mut Faults::default());
+    let written = merged.root.table("site").and_then(|site| site.text("state"));
+    written.map_or_else(|| PathBuf::from(build::STATE), |(path, at)| merged.sources.resolve(path, at))
 }
 
 /// [`load`] for a text at hand: a main file `sluicegate.toml` in `dir`. Relative paths and includes start from `dir`.
@@ -125,7 +145,10 @@ fn understand(merged: &Merged, mut faults: Faults) -> Result<Loaded, Vec<Finding
     }
     let refused = faults.refused();
     let findings = faults.findings(&merged.sources);
-    if refused { Err(findings) } else { Ok(Loaded { site: built.site, warnings: findings, levels }) }
+    if refused {
+        return Err(findings);
+    }
+    Ok(Loaded { site: built.site, warnings: findings, levels, kept: kept::of(&merged.sources) })
 }
 
 #[cfg(test)]

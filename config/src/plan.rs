@@ -51,6 +51,12 @@ pub struct Site {
     pub timezone: jiff::tz::TimeZone,
     /// `[site] state`.
     pub state: PathBuf,
+    /// `[site] watch`: reload when a file changes.
+    pub watch: bool,
+    /// `[site] control`: the socket of local commands.
+    pub control: PathBuf,
+    /// `[site] control_group`: whose members may give them.
+    pub control_group: String,
     /// SHA-256 over every file read, in hex: `config_info{hash}`.
     pub hash: String,
     /// The files read, the main one first.

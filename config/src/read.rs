@@ -76,6 +76,19 @@ pub(crate) fn merge(main: Source, faults: &mut Faults) -> Merged {
     Merged { sources: reading.sources, root: reading.root, hash }
 }
 
+/// The same for files at hand, the main one first: nothing is looked for on disk.
+pub(crate) fn kept(sources: Vec<Source>, faults: &mut Faults) -> Merged {
+    let mut reading = Reading { at_hand: true, ..Reading::default() };
+    if sources.is_empty() {
+        faults.add(Fault::nowhere(codes::UNREADABLE, "nothing was kept".to_owned()));
+    }
+    for (number, source) in sources.into_iter().enumerate() {
+        reading.take(source, (number > 0).then_some(&At::default()), faults);
+    }
+    let hash = hash(&reading.sources);
+    Merged { sources: reading.sources, root: reading.root, hash }
+}
+
 #[derive(Debug, Default)]
 struct Reading {
     sources: Sources,
@@ -83,6 +96,8 @@ struct Reading {
     waiting: VecDeque<(Source, Option<At>)>,
     /// Files already named: one file is read once, so includes cannot run in a circle.
     seen: BTreeSet<PathBuf>,
+    /// The files are at hand: includes were followed when they were read.
+    at_hand: bool,
 }
 
 impl Reading {
@@ -119,7 +134,7 @@ impl Reading {
     }
 
     fn follow(&mut self, table: &Table, dir: &Path, faults: &mut Faults) {
-        let Some(site) = table.table("site") else { return };
+        let Some(site) = table.table("site").filter(|_| !self.at_hand) else { return };
         for (pattern, at) in site.texts("include") {
             match include::expand(pattern, dir) {
                 Ok(files) => files.iter().for_each(|path| self.enqueue(path, at, faults)),

@@ -12,7 +12,7 @@ mod mutated;
 mod several;
 
 /// A directory with the files that [`GOOD`] names.
-fn plant() -> tempfile::TempDir {
+pub(crate) fn plant() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     std::fs::create_dir(dir.path().join("pki")).expect("made");
     for name in ["gateway.crt", "gateway.key", "plant.crt", "plant.crl"] {

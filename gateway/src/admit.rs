@@ -59,6 +59,7 @@ impl Default for Bounds {
 /// What one listener admits.
 #[derive(Clone, Debug)]
 pub struct Door {
+    name: String,
     networks: Vec<Network>,
     rate: Option<Rate>,
 }
@@ -71,7 +72,7 @@ impl Door {
             let rates =
                 listener.conduits.iter().map(|id| site.conduits.get(id.index()).and_then(|c| c.limits.connections));
             let networks = site.zones.get(listener.zone.index()).map(|zone| zone.networks.clone()).unwrap_or_default();
-            Self { networks, rate: most_generous(rates) }
+            Self { name: listener.name.clone(), networks, rate: most_generous(rates) }
         };
         site.listeners.iter().map(one).collect()
     }
@@ -81,13 +82,18 @@ impl Door {
 #[derive(Debug)]
 pub struct Admission {
     doors: Vec<Door>,
-    sources: Mutex<Sources>,
+    sources: Arc<Mutex<Sources>>,
 }
 
 impl Admission {
     /// An empty table.
     pub fn new(doors: Vec<Door>, bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { doors, sources: Mutex::new(Sources::new(bounds)) })
+        Arc::new(Self { doors, sources: Arc::new(Mutex::new(Sources::new(bounds))) })
+    }
+
+    /// Other doors before the same sources: what a source has used up, and that it has authenticated, stays known.
+    pub fn follow(&self, doors: Vec<Door>) -> Arc<Self> {
+        Arc::new(Self { doors, sources: Arc::clone(&self.sources) })
     }
 
     /// Whether `source` may start a handshake on listener number `listener` now.
@@ -104,7 +110,8 @@ impl Admission {
         if !inside {
             return Err((Turned::Source, sources.tell(source, now)));
         }
-        if !sources.rate(listener, source, door.and_then(|door| door.rate), now) {
+        let (name, rate) = door.map_or(("", None), |door| (door.name.as_str(), door.rate));
+        if !sources.rate(name, source, rate, now) {
             return Err((Turned::Rate, sources.tell(source, now)));
         }
         let (ticket, evicted) = sources.enter(source, now);
@@ -165,8 +172,12 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 30, 0, 6));
 
     fn admission(rate: Option<Rate>, bounds: Bounds) -> Arc<Admission> {
+        Admission::new(vec![door(rate)], bounds)
+    }
+
+    fn door(rate: Option<Rate>) -> Door {
         let networks = vec![Network { base: IpAddr::V4(Ipv4Addr::new(10, 30, 0, 0)), prefix: 24 }];
-        Admission::new(vec![Door { networks, rate }], bounds)
+        Door { name: "ot".to_owned(), networks, rate }
     }
 
     fn rate(count: u64, burst: u64) -> Option<Rate> {
@@ -200,6 +211,19 @@ mod tests {
         let again = (0..100).filter(|_| admission.ask(0, PEER, later).is_ok()).count();
         assert_eq!(again, 20);
         assert!(admission.ask(0, OTHER, start).is_ok(), "another source has a bucket of its own");
+    }
+
+    #[test]
+    fn what_a_source_has_used_up_stays_used_up_when_the_configuration_changes() {
+        let first = admission(rate(1, 2), Bounds::default());
+        let start = Instant::now();
+        let tries = |one: &Arc<Admission>, door| (0..100).filter(|_| one.ask(door, PEER, start).is_ok()).count();
+        assert_eq!(tries(&first, 0), 2);
+        let other = Door { name: "it".to_owned(), ..door(rate(1, 2)) };
+        let second = first.follow(vec![other, door(rate(1, 2))]);
+        assert_eq!(tries(&second, 1), 0, "the same listener in another place");
+        assert_eq!(tries(&second, 0), 2, "a new one has its own");
+        assert_eq!(second.under_way(), 0);
     }
 
     /// PX-01: silent sockets cannot keep a good client out.

@@ -24,6 +24,7 @@ mod explain;
 mod handbook;
 mod last;
 mod pki;
+mod policy;
 mod start;
 mod who;
 
@@ -39,6 +40,8 @@ pub enum Exit {
     Bad,
     /// 2: wrong usage or unreadable input.
     Usage,
+    /// 3: the daemon cannot be reached.
+    Unreachable,
 }
 
 impl From<Exit> for ExitCode {
@@ -47,6 +50,7 @@ impl From<Exit> for ExitCode {
             Exit::Good => Self::from(0),
             Exit::Bad => Self::from(1),
             Exit::Usage => Self::from(2),
+            Exit::Unreachable => Self::from(3),
         }
     }
 }
@@ -79,6 +83,14 @@ enum Command {
     Decode(capture::DecodeArgs),
     /// Say what a conduit would have made of each message of a capture.
     Replay(capture::ReplayArgs),
+    /// Tell the running gateway to take up its files: all of them, or nothing.
+    Reload(policy::ReloadArgs),
+    /// Keep the policy that `reload --confirm` brought.
+    Confirm(policy::ConfirmArgs),
+    /// Bring back an earlier policy.
+    Rollback(policy::RollbackArgs),
+    /// List the policies that were in force.
+    History(policy::HistoryArgs),
     /// Make certificates for a small plant.
     #[command(subcommand)]
     Pki(pki::PkiCommand),
@@ -127,6 +139,10 @@ fn dispatch(cli: &Cli) -> Exit {
         Command::Diff(args) => diff::diff(args),
         Command::Decode(args) => capture::decode(args),
         Command::Replay(args) => capture::replay(&cli.config, args),
+        Command::Reload(args) => policy::reload(&cli.config, args),
+        Command::Confirm(args) => policy::confirm(&cli.config, args),
+        Command::Rollback(args) => policy::rollback(&cli.config, args),
+        Command::History(args) => policy::history(&cli.config, args),
         Command::Pki(command) => pki::pki(command),
         Command::Presets(json) => about::presets(json.json),
         Command::Demo(args) => start::demo(args),

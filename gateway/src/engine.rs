@@ -28,6 +28,7 @@ mod answer;
 mod bucket;
 mod core;
 mod dispatch;
+mod follow;
 mod intake;
 mod kind;
 mod limits;
@@ -46,14 +47,17 @@ mod trail;
 mod waiting;
 mod written;
 
-pub use self::limits::{Limits, Toll};
-pub use self::seam::{LinkKey, LinkWant, SessionKey, Setup, Wake};
 use self::{
     core::Core,
     link::{Link, State},
     session::Session,
     slots::Keys,
     timers::Who,
+};
+pub use self::{
+    follow::{Estate, Next, outgrown},
+    limits::{Limits, Toll},
+    seam::{LinkKey, LinkWant, SessionKey, Setup, Wake},
 };
 pub(crate) use self::{
     kind::Kind,
@@ -137,7 +141,7 @@ impl Engine {
         }
         let link = self.link_for_new_session();
         let (number, place) = self.session_keys.take();
-        let key = SessionKey((u64::from(self.core.place.conduit.0) << 32) | number, place);
+        let key = SessionKey((u64::from(self.core.number) << 32) | number, place);
         let mut permit = permit;
         if permit.epoch() != self.core.epoch {
             permit.follow(&self.core.policy, self.core.epoch);

@@ -23,7 +23,6 @@ use sluicegate_proto::{
 use tokio::{
     net::TcpStream,
     runtime::Handle,
-    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -35,7 +34,7 @@ use crate::{
     permit::Peer,
     tasks,
     trust::{Failed, Handshake, Identified, Presented, Refusal, Seen, Trust},
-    worker::Arrival,
+    worker::{Arrival, Lane},
 };
 
 mod device;
@@ -78,7 +77,7 @@ pub struct Doorman {
     /// Counters and records.
     pub ledger: Arc<Ledger>,
     /// By conduit, in the order of the plan.
-    pub lanes: Vec<mpsc::Sender<Arrival>>,
+    pub lanes: Vec<Lane>,
     /// Where handshakes run.
     pub threads: Handle,
 }

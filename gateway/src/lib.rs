@@ -18,6 +18,8 @@
 //! capture    what a capture holds, message by message
 //! explain    what would the gate do with this message, and why; who can do this
 //! compare    what would change for whom, if one configuration took the place of another
+//! reload     the policy's life: loaded anew, on trial, confirmed, gone back from, remembered
+//! control    the socket of local commands
 //! cli        the commands and how they end
 //! demo       a device, an operator, an attacker, and the real binary between them
 //! ```
@@ -27,6 +29,7 @@ pub mod capture;
 pub mod check;
 pub mod cli;
 pub mod compare;
+pub mod control;
 pub mod demo;
 pub mod engine;
 pub mod explain;
@@ -39,6 +42,7 @@ pub mod notify;
 pub mod observe;
 pub mod permit;
 pub mod pki;
+pub mod reload;
 pub mod run;
 pub mod tasks;
 pub mod trust;

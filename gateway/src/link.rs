@@ -78,7 +78,8 @@ impl Link {
 
     /// Dials; nothing when the engine no longer wants it. The pauses between failures are the engine's.
     async fn dial(&self) -> Option<Result<PeerIo, DialError>> {
-        let dial = dial::any(self.cell.plan(), self.cell.id, &self.cell.shared.dialer);
+        let (plan, (conduit, dialer)) = (self.cell.plan(), self.cell.dialer());
+        let dial = dial::any(&plan, conduit, &dialer);
         let unwanted = async {
             while self.want() == LinkWant::Dial {
                 self.port.signal.wait().await;

@@ -9,9 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sluicegate_config::plan::{ListenerId, Site};
+use sluicegate_config::plan::{Listener, ListenerId, Site};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 
 use crate::{
     admit::{Admission, Admitted, Turned},
@@ -48,10 +51,10 @@ fn why(kind: io::ErrorKind) -> &'static str {
 /// A bound socket: from here on nothing about it can fail.
 #[derive(Debug)]
 pub struct Bound {
-    /// Its place in the plan.
-    pub id: ListenerId,
-    /// Its name.
+    /// Its name in the plan that it was bound for.
     pub name: Arc<str>,
+    /// What the plan says.
+    pub bind: SocketAddr,
     /// Its real address: the port that the system chose where the plan says 0.
     pub address: SocketAddr,
     socket: StdListener,
@@ -62,16 +65,18 @@ pub struct Bound {
 /// # Errors
 /// The first that cannot be bound, by its key.
 pub fn bind_all(site: &Site) -> Result<Vec<Bound>, BindError> {
-    site.listeners
-        .iter()
-        .zip(0..)
-        .map(|(listener, index)| {
-            let bad = |error| BindError { listener: listener.name.clone(), address: listener.bind, error };
-            let socket = bind(listener.bind).map_err(bad)?;
-            let address = socket.local_addr().map_err(bad)?;
-            Ok(Bound { id: ListenerId(index), name: Arc::from(listener.name.as_str()), address, socket })
-        })
-        .collect()
+    site.listeners.iter().map(bind_one).collect()
+}
+
+/// Binds one listener.
+///
+/// # Errors
+/// It cannot be bound.
+pub fn bind_one(listener: &Listener) -> Result<Bound, BindError> {
+    let bad = |error| BindError { listener: listener.name.clone(), address: listener.bind, error };
+    let socket = bind(listener.bind).map_err(bad)?;
+    let address = socket.local_addr().map_err(bad)?;
+    Ok(Bound { name: Arc::from(listener.name.as_str()), bind: listener.bind, address, socket })
 }
 
 fn bind(address: SocketAddr) -> io::Result<StdListener> {
@@ -97,9 +102,19 @@ pub trait Porter: Send + Sync + 'static {
     fn exhausted(self: &Arc<Self>, listener: ListenerId, error: &io::Error);
 }
 
-/// Accepts until dropped.
-pub async fn accept<P: Porter>(bound: Bound, admission: Arc<Admission>, porter: Arc<P>) {
-    let id = bound.id;
+/// Who stands at a listener under the configuration in force.
+#[derive(Debug)]
+pub struct Post<P> {
+    /// The listener's place in that configuration.
+    pub id: ListenerId,
+    /// Who is let in.
+    pub admission: Arc<Admission>,
+    /// Who takes them.
+    pub porter: Arc<P>,
+}
+
+/// Accepts for whoever is posted here, until nobody is: the socket outlives configurations, and closes with its listener.
+pub async fn accept<P: Porter>(bound: Bound, mut posts: watch::Receiver<Option<Post<P>>>) {
     let listener = match TcpListener::from_std(bound.socket) {
         Ok(listener) => listener,
         Err(error) => {
@@ -109,21 +124,43 @@ pub async fn accept<P: Porter>(bound: Bound, admission: Arc<Admission>, porter: 
     };
     let mut spare = Spare::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, from)) => match admission.ask(id.index(), from.ip(), Instant::now()) {
-                Ok(admitted) => {
-                    porter.take(id, stream, from, admitted);
-                }
-                Err((why, tell)) => porter.turned(id, from, why, tell),
-            },
-            Err(error) if exhausted(&error) => {
-                porter.exhausted(id, &error);
-                spare.shed(&listener).await;
-                tokio::time::sleep(REST).await;
+        let came = tokio::select! {
+            biased;
+            gone = posts.wait_for(Option::is_none) => {
+                drop(gone);
+                return;
             }
+            came = listener.accept() => came,
+        };
+        let out_of_room = match came {
+            Ok((stream, from)) => {
+                hand_in(&posts, stream, from);
+                None
+            }
+            Err(error) if exhausted(&error) => Some(error),
             // A connection that was reset before we took it: the next one may be fine.
-            Err(_) => tokio::task::yield_now().await,
+            Err(_) => {
+                tokio::task::yield_now().await;
+                None
+            }
+        };
+        if let Some(error) = out_of_room {
+            if let Some(post) = &*posts.borrow() {
+                post.porter.exhausted(post.id, &error);
+            }
+            spare.shed(&listener).await;
+            tokio::time::sleep(REST).await;
         }
+    }
+}
+
+/// The configuration in force when a connection comes is the one that receives it.
+fn hand_in<P: Porter>(posts: &watch::Receiver<Option<Post<P>>>, stream: TcpStream, from: SocketAddr) {
+    let posts = posts.borrow();
+    let Some(post) = &*posts else { return };
+    match post.admission.ask(post.id.index(), from.ip(), Instant::now()) {
+        Ok(admitted) => post.porter.take(post.id, stream, from, admitted),
+        Err((why, tell)) => post.porter.turned(post.id, from, why, tell),
     }
 }
 

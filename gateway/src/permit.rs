@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use rustls_pki_types::CertificateDer;
 use sluicegate_proto::policy::{View, Who};
 
 /// What is known of a peer after its handshake; shared by its session and its audit records.
@@ -21,7 +22,12 @@ pub struct Peer {
     pub names: Vec<String>,
     /// When its certificate ends (seconds since 1970), where it has one.
     pub not_after: Option<i64>,
+    /// The certificates that it showed, its own first: it is asked again who it is when the configuration changes.
+    pub chain: Chain,
 }
+
+/// The certificates that a peer showed; none on plain TCP. They cost what they weigh (some 1 to 2 KiB a session).
+pub type Chain = Arc<[CertificateDer<'static>]>;
 
 /// The proof that a peer may have a session on a conduit under the policy of `epoch`.
 #[derive(Debug)]
@@ -51,6 +57,11 @@ impl Permit {
     /// Under which policy.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The same peer as a later configuration has it: its place among the identities, its roles.
+    pub fn is_now(&mut self, peer: Arc<Peer>) {
+        self.peer = peer;
     }
 
     /// Under the next policy.

@@ -58,7 +58,7 @@ pub use build::build;
 pub use checks::{Check, CheckSpec, Fate};
 pub use device::Device;
 pub use fuzz::{fuzz_device, fuzz_peer};
-pub use keys::{KEYS, TIES, check, is_broadcast, is_own_name, rivals};
+pub use keys::{KEYS, TIES, check, is_broadcast, is_own_name, rivals, same_ways};
 pub use peer::Peer;
 pub use refusal::{ANSWER_WORD, answer, answer_says};
 pub use request::Request;

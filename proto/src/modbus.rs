@@ -36,7 +36,7 @@ mod vectors;
 
 pub use build::build;
 pub use device::{Device, fuzz_device};
-pub use keys::{KEYS, TIES, check, is_broadcast, is_own_name, rivals};
+pub use keys::{KEYS, TIES, check, is_broadcast, is_own_name, rivals, same_ways};
 pub use peer::{Peer, fuzz_peer};
 pub use refusal::{ANSWER_WORD, answer, answer_says};
 pub use request::{Request, fuzz_request};

@@ -66,6 +66,10 @@ macro_rules! protocols {
             pub fn is_own_name(self, settings: &Settings, unit: u32) -> bool {
                 match self { $(Self::$name => crate::$module::is_own_name(settings, unit)),+ }
             }
+            /// Whether halves made with either settings speak the same: then those that live may live on.
+            pub fn same_ways(self, one: &Settings, other: &Settings) -> bool {
+                match self { $(Self::$name => crate::$module::same_ways(one, other)),+ }
+            }
             /// The half that faces the peer.
             pub fn peer_half(self, options: &PeerOptions) -> PeerHalf {
                 match self { $(Self::$name => PeerHalf::$name(crate::$module::Peer::new(options))),+ }

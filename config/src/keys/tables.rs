@@ -57,8 +57,22 @@ const SITE: &[KeySpec] = &[
     default(key("timezone", Kind::Text, "For schedules only; audit times are UTC."), "\"UTC\""),
     key("include", Kind::Texts, "Further files, `*` in the file name, relative to this one; merged."),
     default(key("state", Kind::Path, "Audit, grants, learned drafts, last good policy."), "\"/var/lib/sluicegate\""),
-    unserved(default(key("watch", Kind::Bool, "Reload when a file changes."), "false")),
-    unserved(default(key("control", Kind::Path, "The socket of local commands."), "\"/run/sluicegate/control.sock\"")),
+    default(
+        key(
+            "watch",
+            Kind::Bool,
+            "Reload when a file changes: of the configuration, a certificate, a key, a revocation list.",
+        ),
+        "false",
+    ),
+    default(
+        key("control", Kind::Path, "The socket of local commands. Root and the service's own user may give them, and:"),
+        "\"/run/sluicegate/control.sock\"",
+    ),
+    default(
+        key("control_group", Kind::Text, "The group whose members may give local commands."),
+        "\"sluicegate-admin\"",
+    ),
 ];
 
 const DEFAULTS: &[KeySpec] = &[

@@ -15,6 +15,9 @@ use super::{Bounds, KNOWN_FACTOR};
 /// Between two refusals of one source that are told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
+/// Buckets of one source: more listeners than a gateway has for one zone.
+const BUCKETS: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Sources {
     bounds: Bounds,
@@ -26,8 +29,9 @@ pub(super) struct Sources {
 #[derive(Debug)]
 struct Source {
     known: bool,
-    /// One bucket per listener that it used: when it would be empty of debt (generic cell rate algorithm).
-    buckets: Vec<(usize, Instant)>,
+    /// One bucket per listener that it used, by name: when it would be empty of debt (generic cell rate algorithm). At
+    /// most [`BUCKETS`].
+    buckets: Vec<(Arc<str>, Instant)>,
     /// Its handshakes, oldest first.
     handshakes: VecDeque<(u64, Arc<Notify>)>,
     seen: Instant,
@@ -54,7 +58,7 @@ impl Sources {
     }
 
     /// Takes one token of the source's bucket on this listener.
-    pub(super) fn rate(&mut self, listener: usize, source: IpAddr, rate: Option<Rate>, now: Instant) -> bool {
+    pub(super) fn rate(&mut self, listener: &str, source: IpAddr, rate: Option<Rate>, now: Instant) -> bool {
         let entry = self.entry(source, now);
         let Some(rate) = rate.filter(|rate| rate.count > 0) else { return true };
         let factor = if entry.known { KNOWN_FACTOR } else { 1 };
@@ -62,10 +66,17 @@ impl Sources {
         let each = Duration::from_nanos(u64::try_from(rate.per.as_nanos()).unwrap_or(u64::MAX) / count.max(1));
         let burst = u32::try_from(rate.burst.max(1).saturating_mul(factor)).unwrap_or(u32::MAX);
         let room = each.saturating_mul(burst - 1);
-        if !entry.buckets.iter().any(|(one, _)| *one == listener) {
-            entry.buckets.push((listener, now));
+        if !entry.buckets.iter().any(|(one, _)| **one == *listener) {
+            // Those of listeners that were, and of those that it left alone for longest.
+            if entry.buckets.len() >= BUCKETS {
+                let oldest = entry.buckets.iter().enumerate().min_by_key(|(_, (_, ends))| *ends).map(|(at, _)| at);
+                oldest.map(|at| entry.buckets.swap_remove(at));
+            }
+            entry.buckets.push((Arc::from(listener), now));
         }
-        let Some((_, debt_ends)) = entry.buckets.iter_mut().find(|(one, _)| *one == listener) else { return false };
+        let Some((_, debt_ends)) = entry.buckets.iter_mut().find(|(one, _)| **one == *listener) else {
+            return false;
+        };
         let from = (*debt_ends).max(now);
         if from.saturating_duration_since(now) > room {
             return false;

@@ -4,8 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{Exit, complain, load};
-use crate::demo;
+use super::{Exit, color, complain};
+use crate::{
+    demo,
+    reload::{StartError, choose},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -21,10 +24,25 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(config: &std::path::Path) -> Exit {
-    match load(config).map(crate::run::run) {
-        Err(exit) => exit,
-        Ok(Ok(())) => Exit::Good,
-        Ok(Err(fault)) => {
+    // Without the main file nobody knows where an earlier policy is.
+    if let Err(fault) = std::fs::File::open(config) {
+        complain(&format!("error: {}: {fault}\n", config.display()));
+        return Exit::Usage;
+    }
+    match choose(config, sluicegate_config::load(config)) {
+        Ok(start) => match crate::run::run(config, start) {
+            Ok(()) => Exit::Good,
+            Err(fault) => {
+                complain(&format!("error: {fault}\n"));
+                Exit::Bad
+            }
+        },
+        Err(StartError::Refused(findings)) => {
+            let color = color(&std::io::stderr());
+            findings.iter().for_each(|one| complain(&one.render(color)));
+            Exit::Bad
+        }
+        Err(fault @ StartError::History(_)) => {
             complain(&format!("error: {fault}\n"));
             Exit::Bad
         }

@@ -49,6 +49,8 @@ pub(super) struct Wakes {
 pub(super) struct Core {
     pub(super) place: Place,
     pub(super) name: Arc<str>,
+    /// The upper half of its sessions' numbers.
+    pub(super) number: u32,
     pub(super) policy: Arc<PolicySet>,
     pub(super) epoch: u64,
     pub(super) metrics: Arc<ConduitMetrics>,
@@ -105,6 +107,7 @@ impl Core {
         let conduit = &place.site.conduits[place.conduit.index()];
         Self {
             name: conduit.name.as_str().into(),
+            number: u32::from(place.conduit.0),
             held: Held::new(&policy),
             budgets: Budgets::new(&policy),
             limits: Limits::new(conduit.limits, place.site.identities.len()),

@@ -60,6 +60,27 @@ impl Limits {
         }
     }
 
+    /// Other limits are in force. A bucket whose rate is the same goes on as it is; one whose rate is another starts
+    /// full. `places`: for each identity of now, its place before.
+    pub(super) fn follow(&mut self, plan: plan::Limits, places: &[Option<usize>]) {
+        let before = std::mem::replace(&mut self.plan, plan);
+        let renew = |bucket: &mut Bucket, old: Option<plan::Rate>, new: Option<plan::Rate>| {
+            if old != new {
+                *bucket = Bucket::new(new);
+            }
+        };
+        renew(&mut self.requests, before.requests, plan.requests);
+        renew(&mut self.writes, before.writes, plan.writes);
+        renew(&mut self.control, before.control, plan.control);
+        renew(&mut self.bytes, before.bytes, plan.bytes);
+        let mut old = std::mem::take(&mut self.peers);
+        self.peers = places.iter().map(|place| old.get_mut((*place)?).and_then(Option::take)).collect();
+        for peer in self.peers.iter_mut().flatten() {
+            renew(&mut peer.requests, before.peer_requests, plan.peer_requests);
+            renew(&mut peer.refusals, before.refusals, plan.refusals);
+        }
+    }
+
     /// The time of this wake-up.
     pub fn set_time(&self, now: Mono) {
         self.now.set(self.now.get().max(now));

@@ -78,7 +78,6 @@ impl<K: Key, V> Slots<K, V> {
         self.count
     }
 
-    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }

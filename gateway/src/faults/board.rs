@@ -48,13 +48,29 @@ pub struct Change {
     pub note: String,
 }
 
-/// The faults of the process. One for all workers, asked when a session opens and when the generation moves, never per message.
+/// The faults of the process as one configuration sees them. One for all workers, asked when a session opens and when the
+/// generation moves, never per message.
 #[derive(Debug)]
 pub struct Board {
     site: Arc<Site>,
-    /// At most two, and one for each certificate and authority of the site.
-    raised: Mutex<BTreeMap<Fault, Since>>,
+    process: Arc<Process>,
+}
+
+/// What all configurations of the process share.
+#[derive(Debug)]
+struct Process {
+    /// At most two, and one for each certificate and authority that there ever was in this process.
+    raised: Mutex<BTreeMap<Name, Since>>,
     generation: watch::Sender<u64>,
+}
+
+/// A fault by names: places in a site are another site's places.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    AuditFull,
+    ClockUnknown,
+    CrlStale(String),
+    CertificateExpired(String),
 }
 
 /// When a fault was raised, and how old it was then (a list that ended while we were not running).
@@ -67,35 +83,49 @@ struct Since {
 impl Board {
     /// Nothing is raised.
     pub fn new(site: &Arc<Site>) -> Self {
-        Self { site: site.clone(), raised: Mutex::default(), generation: watch::Sender::new(0) }
+        let process = Process { raised: Mutex::default(), generation: watch::Sender::new(0) };
+        Self { site: site.clone(), process: Arc::new(process) }
+    }
+
+    /// The same faults as another configuration sees them. What is raised of a certificate or authority that it does not
+    /// have is forgotten.
+    pub fn follow(&self, site: &Arc<Site>) -> Self {
+        let next = Self { site: site.clone(), process: Arc::clone(&self.process) };
+        next.lock().retain(|name, _| match name {
+            Name::AuditFull | Name::ClockUnknown => true,
+            Name::CrlStale(authority) => site.authorities.iter().any(|one| one.name == *authority),
+            Name::CertificateExpired(certificate) => site.certificates.iter().any(|one| one.name == *certificate),
+        });
+        next
     }
 
     /// A number that moves with every fault that begins or ends: workers then ask again.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.generation.subscribe()
+        self.process.generation.subscribe()
     }
 
     /// Raises a fault that is `age` old at `now`. Raised already: it keeps its age.
     pub fn raise(&self, fault: Fault, now: Mono, age: Duration) -> Option<Change> {
         {
             let mut raised = self.lock();
-            if raised.contains_key(&fault) {
+            let name = self.name(fault);
+            if raised.contains_key(&name) {
                 return None;
             }
-            raised.insert(fault, Since { raised: now, age });
+            raised.insert(name, Since { raised: now, age });
         }
         Some(self.changed(fault, true))
     }
 
     /// Lowers a fault.
     pub fn lower(&self, fault: Fault) -> Option<Change> {
-        self.lock().remove(&fault)?;
+        self.lock().remove(&self.name(fault))?;
         Some(self.changed(fault, false))
     }
 
     /// What is raised, for metrics, `/readyz` and people.
     pub fn raised(&self) -> Vec<Fault> {
-        self.lock().keys().copied().collect()
+        self.lock().keys().filter_map(|name| self.fault(name)).collect()
     }
 
     /// Raises and lowers what the clock decides: the clock itself, our certificates, the revocation lists. To be called once a
@@ -129,12 +159,13 @@ impl Board {
             // While another authority of the listener is well, its peers are served; see `standing_for`.
             Fault::CrlStale(id) => {
                 let trusted = self.trusted(plan);
-                let all = trusted.contains(id) && trusted.iter().all(|one| raised.contains_key(&Fault::CrlStale(*one)));
+                let all = trusted.contains(id)
+                    && trusted.iter().all(|one| raised.contains_key(&self.name(Fault::CrlStale(*one))));
                 all || asks_upstream(plan, *id)
             }
         };
-        let worst =
-            raised.iter().filter(|(fault, _)| hits(fault)).map(|(fault, since)| judge(plan, *fault, *since, now));
+        let here = raised.iter().filter_map(|(name, since)| Some((self.fault(name)?, *since)));
+        let worst = here.filter(|(fault, _)| hits(fault)).map(|(fault, since)| judge(plan, fault, since, now));
         worst.max().unwrap_or(Standing::Serve)
     }
 
@@ -144,7 +175,7 @@ impl Board {
         let plan = self.conduit(conduit);
         let authority = self.site.identities.get(usize::from(peer.identity)).and_then(|one| one.authority);
         let fault = authority.map(Fault::CrlStale);
-        let stale = fault.and_then(|fault| Some(judge(plan, fault, *self.lock().get(&fault)?, now)));
+        let stale = fault.and_then(|fault| Some(judge(plan, fault, *self.lock().get(&self.name(fault))?, now)));
         let past = peer.not_after.and_then(|end| u64::try_from(unix.saturating_sub(end)).ok());
         let ended = past.map(|past| {
             let past = Duration::from_secs(past);
@@ -179,7 +210,7 @@ impl Board {
     }
 
     fn changed(&self, fault: Fault, began: bool) -> Change {
-        self.generation.send_modify(|number| *number = number.wrapping_add(1));
+        self.process.generation.send_modify(|number| *number = number.wrapping_add(1));
         let what = match fault {
             Fault::AuditFull => "the audit trail takes no more records".to_owned(),
             Fault::ClockUnknown => {
@@ -196,9 +227,34 @@ impl Board {
         Change { fault, began, note }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Fault, Since>> {
+    fn name(&self, fault: Fault) -> Name {
+        match fault {
+            Fault::AuditFull => Name::AuditFull,
+            Fault::ClockUnknown => Name::ClockUnknown,
+            Fault::CrlStale(id) => Name::CrlStale(self.site.authorities[id.index()].name.clone()),
+            Fault::CertificateExpired(id) => Name::CertificateExpired(self.site.certificates[id.index()].name.clone()),
+        }
+    }
+
+    /// The fault of that name, where this site has what fails.
+    fn fault(&self, name: &Name) -> Option<Fault> {
+        Some(match name {
+            Name::AuditFull => Fault::AuditFull,
+            Name::ClockUnknown => Fault::ClockUnknown,
+            Name::CrlStale(name) => {
+                let found = (0..).zip(&self.site.authorities).find(|(_, one)| one.name == *name)?;
+                Fault::CrlStale(AuthorityId(found.0))
+            }
+            Name::CertificateExpired(name) => {
+                let found = (0..).zip(&self.site.certificates).find(|(_, one)| one.name == *name)?;
+                Fault::CertificateExpired(CertificateId(found.0))
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, Since>> {
         // The map is whole after every statement, so a panic elsewhere does not spoil it.
-        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+        self.process.raised.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
         record::{Event, Record},
         site::{ListenerMetrics, SiteMetrics},
     },
-    permit::Peer,
+    permit::{Chain, Peer},
 };
 
 /// Between two lines about exhausted descriptors.
@@ -47,28 +47,35 @@ pub struct Ledger {
     /// In the order of the plan.
     conduits: Vec<Option<Arc<ConduitMetrics>>>,
     journal: Journal,
+    pace: Arc<Pace>,
+}
+
+/// What bounds the lines and records of strangers, whatever configuration they meet.
+#[derive(Debug)]
+struct Pace {
     told: Mutex<Option<Instant>>,
     /// Strangers' records share one bucket: nobody fills the journal, and so stops conduits, by failing handshakes.
-    pace: DefaultDirectRateLimiter,
+    records: DefaultDirectRateLimiter,
     unwritten: AtomicU64,
 }
 
 impl Ledger {
     /// Resolves the handles.
     pub fn new(site: Arc<Site>, metrics: Arc<SiteMetrics>, journal: Journal) -> Arc<Self> {
+        let records = RateLimiter::direct(Quota::per_second(RECORDS).allow_burst(RECORDS_BURST));
+        let pace = Arc::new(Pace { told: Mutex::new(None), records, unwritten: AtomicU64::new(0) });
+        Self::of(site, metrics, journal, pace)
+    }
+
+    /// The same under another configuration; what is spent stays spent.
+    pub fn follow(&self, site: Arc<Site>) -> Arc<Self> {
+        Self::of(site, Arc::clone(&self.metrics), self.journal.clone(), Arc::clone(&self.pace))
+    }
+
+    fn of(site: Arc<Site>, metrics: Arc<SiteMetrics>, journal: Journal, pace: Arc<Pace>) -> Arc<Self> {
         let listeners = site.listeners.iter().map(|one| metrics.listener(&one.name)).collect();
         let conduits = site.conduits.iter().map(|one| metrics.conduit(&one.name)).collect();
-        let pace = RateLimiter::direct(Quota::per_second(RECORDS).allow_burst(RECORDS_BURST));
-        Arc::new(Self {
-            site,
-            metrics,
-            listeners,
-            conduits,
-            journal,
-            told: Mutex::new(None),
-            pace,
-            unwritten: AtomicU64::new(0),
-        })
+        Arc::new(Self { site, metrics, listeners, conduits, journal, pace })
     }
 
     /// A task of the handshake threads panicked: its connection is closed, nobody else's.
@@ -158,7 +165,7 @@ impl Ledger {
 
     /// PX-03: no descriptor or no memory for another connection.
     pub(super) fn exhausted(&self, listener: ListenerId, error: &std::io::Error) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.pace.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|last| last.elapsed() >= TELL_EVERY) {
             *told = Some(Instant::now());
             let listener = self.site.listeners.get(listener.index()).map_or("-", |one| &one.name);
@@ -199,16 +206,17 @@ impl Ledger {
             key_hash: presented.map(|one| one.key_hash.clone()),
             names: presented.map(|one| one.names.clone()).unwrap_or_default(),
             not_after: presented.map(|one| one.not_after),
+            chain: Chain::default(),
         }
     }
 
     /// What is over the pace is counted, and the next record says how many there were.
     fn write(&self, mut record: Record) {
-        if self.pace.check().is_err() || !self.journal.has_room() {
-            self.unwritten.fetch_add(1, Relaxed);
+        if self.pace.records.check().is_err() || !self.journal.has_room() {
+            self.pace.unwritten.fetch_add(1, Relaxed);
             return;
         }
-        let unwritten = self.unwritten.swap(0, Relaxed);
+        let unwritten = self.pace.unwritten.swap(0, Relaxed);
         if unwritten > 0 {
             let note = record.note.take().unwrap_or_default();
             record.note = Some(format!("{note} ({unwritten} more like this before it were only counted)"));

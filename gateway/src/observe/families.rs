@@ -1,7 +1,7 @@
 //! How does the table of series become a scrape?
 #![expect(clippy::disallowed_types, reason = "the one place that makes series")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -33,14 +33,23 @@ impl Families {
         };
         for series in SERIES {
             families.register(series);
-            match series.labels.first() {
-                Some(Dimension::Conduit) => {
-                    site.conduits.iter().for_each(|one| families.touch(series, site, Some(one)));
-                }
-                _ => families.touch(series, site, None),
-            }
+            rows(series, site).iter().for_each(|row| families.touch_row(series, row));
         }
         families
+    }
+
+    /// Brings the series of `new` to life and forgets those that only `old` had, but for the info gauges, which their
+    /// owners set.
+    pub(super) fn follow(&self, old: &SiteLabels, new: &SiteLabels) {
+        for series in SERIES.iter().filter(|one| one.name != "config_info") {
+            let kept = rows(series, new);
+            for row in &kept {
+                self.touch_row(series, row);
+            }
+            for row in rows(series, old).difference(&kept) {
+                self.forget_row(series, row);
+            }
+        }
     }
 
     /// The counter of `name` with these label values, in the table's order.
@@ -100,20 +109,39 @@ impl Families {
         }
     }
 
-    fn touch(&self, series: &Series, site: &SiteLabels, conduit: Option<&ConduitLabels>) {
+    fn touch_row(&self, series: &Series, row: &[String]) {
+        let row: Vec<&str> = row.iter().map(String::as_str).collect();
+        match series.kind {
+            Kind::Counter => drop(self.counter(series.name, &row)),
+            Kind::Gauge => drop(self.gauge(series.name, &row)),
+            Kind::Histogram(_) => drop(self.histogram(series.name, &row)),
+        }
+    }
+
+    fn forget_row(&self, series: &Series, row: &[String]) {
+        let row: Vec<&str> = row.iter().map(String::as_str).collect();
+        // One that is not there is forgotten already.
+        let _ = match series.kind {
+            Kind::Counter => self.counters.get(series.name).map(|one| one.remove_label_values(&row)),
+            Kind::Gauge => self.gauges.get(series.name).map(|one| one.remove_label_values(&row)),
+            Kind::Histogram(_) => self.histograms.get(series.name).map(|one| one.remove_label_values(&row)),
+        };
+    }
+}
+
+/// The label values of every series of a row of the table.
+fn rows(series: &Series, site: &SiteLabels) -> BTreeSet<Vec<String>> {
+    let of = |conduit: Option<&ConduitLabels>| {
         let mut rows: Vec<Vec<String>> = vec![Vec::new()];
         for label in series.labels {
             let values = label.values(site, conduit);
             let longer = |row: &Vec<String>, value: &String| [row.as_slice(), std::slice::from_ref(value)].concat();
             rows = rows.iter().flat_map(|row| values.iter().map(move |value| longer(row, value))).collect();
         }
-        for row in &rows {
-            let row: Vec<&str> = row.iter().map(String::as_str).collect();
-            match series.kind {
-                Kind::Counter => drop(self.counter(series.name, &row)),
-                Kind::Gauge => drop(self.gauge(series.name, &row)),
-                Kind::Histogram(_) => drop(self.histogram(series.name, &row)),
-            }
-        }
+        rows
+    };
+    match series.labels.first() {
+        Some(Dimension::Conduit) => site.conduits.iter().flat_map(|one| of(Some(one))).collect(),
+        _ => of(None).into_iter().collect(),
     }
 }

@@ -191,6 +191,9 @@ const fn is_own(event: Event) -> bool {
         Event::Started
         | Event::Stopped
         | Event::PolicyLoaded
+        | Event::PolicyRefused
+        | Event::PolicyConfirmed
+        | Event::CommandRefused
         | Event::OwnRead
         | Event::LogRecovered
         | Event::LogDamaged
@@ -209,9 +212,11 @@ const fn is_own(event: Event) -> bool {
 /// The categories of SR 2.8.
 const fn category(record: &Record) -> &'static str {
     match record.event {
-        Event::SessionOpened | Event::SessionClosed | Event::SessionRefused | Event::HandshakeFailed => {
-            "access_control"
-        }
+        Event::SessionOpened
+        | Event::SessionClosed
+        | Event::SessionRefused
+        | Event::HandshakeFailed
+        | Event::CommandRefused => "access_control",
         Event::Denied | Event::WouldDeny => match record.reason {
             Some(Reason::ScanLimited) => "reconnaissance",
             Some(
@@ -227,7 +232,7 @@ const fn category(record: &Record) -> &'static str {
             _ => "access_control",
         },
         Event::Allowed | Event::OwnRead | Event::Alarm => "control_system",
-        Event::PolicyLoaded => "configuration_change",
+        Event::PolicyLoaded | Event::PolicyRefused | Event::PolicyConfirmed => "configuration_change",
         Event::Started | Event::Stopped => "operating_system",
         Event::LogRecovered | Event::LogDamaged | Event::RecordsLost => "audit_log",
     }
@@ -239,6 +244,7 @@ const fn result(event: Event) -> &'static str {
         Event::Started
         | Event::Stopped
         | Event::PolicyLoaded
+        | Event::PolicyConfirmed
         | Event::SessionOpened
         | Event::SessionClosed
         | Event::WouldDeny
@@ -247,6 +253,8 @@ const fn result(event: Event) -> &'static str {
         | Event::LogRecovered => "success",
         Event::SessionRefused
         | Event::HandshakeFailed
+        | Event::PolicyRefused
+        | Event::CommandRefused
         | Event::Denied
         | Event::Alarm
         | Event::LogDamaged
@@ -285,6 +293,7 @@ mod tests {
             key_hash: Some("ab".repeat(32)),
             names: vec![name.to_owned()],
             not_after: None,
+            chain: Default::default(),
         })
     }
 

@@ -17,8 +17,14 @@ sluicegate_proto::words! {
         Started = "started",
         /// The process ends in good order.
         Stopped = "stopped",
-        /// A policy came into force.
+        /// A policy came into force: by a start, a reload, a rollback; the note says which, and who ordered it.
         PolicyLoaded = "policy_loaded",
+        /// A policy that was to come into force did not. Nothing has changed.
+        PolicyRefused = "policy_refused",
+        /// A policy that was on trial stays.
+        PolicyConfirmed = "policy_confirmed",
+        /// Somebody who may not gave a local command.
+        CommandRefused = "command_refused",
         SessionOpened = "session_opened",
         SessionClosed = "session_closed",
         /// A peer was turned away before it had a session.

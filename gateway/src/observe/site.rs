@@ -1,6 +1,10 @@
 //! Who moves the series that belong to no conduit?
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::SystemTime,
+};
 
 use prometheus::{IntCounter, IntGauge};
 use tracing::{Event, Level, Subscriber};
@@ -16,12 +20,18 @@ use super::{
 #[derive(Debug)]
 pub struct SiteMetrics {
     families: Families,
-    labels: SiteLabels,
-    conduits: BTreeMap<String, Arc<ConduitMetrics>>,
-    listeners: BTreeMap<String, ListenerMetrics>,
+    /// What the configuration in force brings.
+    named: RwLock<Named>,
     audit: AuditMetrics,
     levels: Vec<IntCounter>,
     panics: IntCounter,
+}
+
+#[derive(Debug)]
+struct Named {
+    labels: SiteLabels,
+    conduits: BTreeMap<String, Arc<ConduitMetrics>>,
+    listeners: BTreeMap<String, ListenerMetrics>,
 }
 
 /// One listener's resolved handles.
@@ -57,30 +67,40 @@ impl SiteMetrics {
     /// The same from labels alone.
     pub fn with_labels(labels: SiteLabels) -> Arc<Self> {
         let families = Families::new(&labels);
-        let conduit = |one: &ConduitLabels| (one.name.clone(), Arc::new(ConduitMetrics::resolve(&families, one)));
-        let listener = |name: &String| (name.clone(), ListenerMetrics::resolve(&families, name));
         for name in ["build_info", "config_info"] {
             families.only(name, &labels).set(1);
         }
         Arc::new(Self {
-            conduits: labels.conduits.iter().map(conduit).collect(),
-            listeners: labels.listeners.iter().map(listener).collect(),
             audit: AuditMetrics::resolve(&families),
             levels: LEVELS.iter().map(|level| families.counter("log_messages_total", &[level])).collect(),
             panics: families.counter("task_panics_total", &[]),
+            named: RwLock::new(Named::resolve(&families, labels)),
             families,
-            labels,
         })
+    }
+
+    /// Another configuration is in force: its series are there from now on, those that it has not are gone, and those of
+    /// both go on.
+    pub fn follow(&self, site: &sluicegate_config::plan::Site) {
+        let labels = SiteLabels::of(site);
+        let mut named = self.named.write().unwrap_or_else(PoisonError::into_inner);
+        self.families.follow(&named.labels, &labels);
+        *named = Named::resolve(&self.families, labels);
+    }
+
+    fn named(&self) -> RwLockReadGuard<'_, Named> {
+        // It is replaced whole, so a panic elsewhere does not spoil it.
+        self.named.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A conduit's handles.
     pub fn conduit(&self, name: &str) -> Option<Arc<ConduitMetrics>> {
-        self.conduits.get(name).cloned()
+        self.named().conduits.get(name).cloned()
     }
 
     /// A listener's handles.
     pub fn listener(&self, name: &str) -> Option<ListenerMetrics> {
-        self.listeners.get(name).cloned()
+        self.named().listeners.get(name).cloned()
     }
 
     /// The journal's handles.
@@ -95,14 +115,14 @@ impl SiteMetrics {
 
     /// When a certificate of ours ends, in seconds since 1970.
     pub fn certificate_ends(&self, certificate: &str, not_after: i64) {
-        if self.labels.certificates.iter().any(|one| one == certificate) {
+        if self.named().labels.certificates.iter().any(|one| one == certificate) {
             self.families.gauge("certificate_not_after_timestamp_seconds", &[certificate]).set(not_after);
         }
     }
 
     /// When an authority's revocation list goes stale, in seconds since 1970.
     pub fn crl_ends(&self, authority: &str, next_update: i64) {
-        if self.labels.authorities.iter().any(|one| one == authority) {
+        if self.named().labels.authorities.iter().any(|one| one == authority) {
             self.families.gauge("crl_next_update_timestamp_seconds", &[authority]).set(next_update);
         }
     }
@@ -114,7 +134,6 @@ impl SiteMetrics {
         let now = unix_seconds(SystemTime::now());
         self.families.gauge("config_last_reload_successful", &[]).set(1);
         self.families.gauge("config_last_reload_success_timestamp_seconds", &[]).set(now);
-        self.config_matches_disk(true);
     }
 
     /// A reload came to this end. The first load is none.
@@ -146,7 +165,19 @@ impl SiteMetrics {
 
     /// How many lines [`Self::text`] has besides comments.
     pub fn series_count(&self) -> usize {
-        series::count(&self.labels)
+        series::count(&self.named().labels)
+    }
+}
+
+impl Named {
+    fn resolve(families: &Families, labels: SiteLabels) -> Self {
+        let conduit = |one: &ConduitLabels| (one.name.clone(), Arc::new(ConduitMetrics::resolve(families, one)));
+        let listener = |name: &String| (name.clone(), ListenerMetrics::resolve(families, name));
+        Self {
+            conduits: labels.conduits.iter().map(conduit).collect(),
+            listeners: labels.listeners.iter().map(listener).collect(),
+            labels,
+        }
     }
 }
 

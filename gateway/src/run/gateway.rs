@@ -17,22 +17,21 @@ use std::{
     time::Instant,
 };
 
-use sluicegate_config::plan::{ConduitId, Site};
+use sluicegate_config::plan::Site;
 use sluicegate_proto::time::{Mono, ScheduleSet};
 use tokio::{
     runtime::{Handle, Runtime},
     sync::{mpsc, watch},
 };
 
+use super::helm::{Helm, Lines};
 use crate::{
-    admit::{Admission, Bounds, Door},
-    faults::{Board, Standing},
-    handshake::{self, Doorman, Ledger},
-    listen::{self, Bound},
+    faults::Board,
+    listen::Bound,
     observe::{journal::Journal, site::SiteMetrics},
     tasks,
     trust::Trust,
-    worker::{Arrival, Beat, Common, PolicySnapshot, Report, Seed, Stage, Worker},
+    worker::{Beat, Common, Report, Stage, Worker},
 };
 
 /// Peers that wait for one worker. More would only wait longer for the same thread.
@@ -41,6 +40,8 @@ const ARRIVALS: usize = 64;
 const REPORTS: usize = 64;
 /// Handshake threads: signing scales with cores, and data workers need them too.
 const HANDSHAKE_THREADS: usize = 4;
+/// Data workers: a core serves sixty thousand messages a second, and a gateway's devices answer far fewer.
+const WORKERS: usize = 16;
 
 /// What a gateway is made of. All of it was loaded without an error.
 #[derive(Clone, Debug)]
@@ -60,17 +61,17 @@ pub struct Parts {
 /// The threads of one gateway.
 #[derive(Debug)]
 pub struct Gateway {
-    /// The listeners' names and real addresses.
+    /// The listeners' names and real addresses at the start.
     pub listeners: Vec<(Arc<str>, SocketAddr)>,
     /// One heart a worker.
     pub beats: Vec<Arc<Beat>>,
     /// Zero of all clocks.
     pub origin: Instant,
+    /// What a change of configuration moves.
+    pub helm: Arc<Helm>,
     stage: watch::Sender<Stage>,
-    pub(super) schedules: watch::Sender<ScheduleSet>,
+    pub(super) schedules: watch::Sender<(u64, ScheduleSet)>,
     reports: mpsc::Receiver<Report>,
-    /// Whom a change of policy reaches. A reload will send here; nothing does yet.
-    policies: watch::Sender<Arc<PolicySnapshot>>,
     workers: Vec<JoinHandle<()>>,
     handshakes: Threads,
 }
@@ -84,36 +85,27 @@ impl Gateway {
         let origin = Instant::now();
         let cores = available_parallelism().map_or(1, usize::from);
         let handshakes = Threads(Some(tasks::threads_runtime("handshake", cores.min(HANDSHAKE_THREADS))?));
-        let sets = parts.site.conduits.iter().map(|one| Arc::clone(&one.policy)).collect();
-        let (policies, policies_seen) = watch::channel(Arc::new(PolicySnapshot { epoch: 1, sets }));
+        // As many workers as there may be conduits to come, and cores to run them.
+        let count = cores.min(WORKERS);
+        let (mut world, next_key) = Helm::first(parts, &handshakes.handle(), origin, count);
+        world.schedules = schedules;
+        let (worlds, worlds_seen) = watch::channel(Arc::new(world));
         let (stage, stage_seen) = watch::channel(Stage::Serving);
-        let (schedules, schedules_seen) = watch::channel(schedules);
+        let (schedules, schedules_seen) = watch::channel((1, schedules));
         let common = Common {
             origin,
-            policies: policies_seen,
+            worlds: worlds_seen,
             schedules: schedules_seen,
             stage: stage_seen.clone(),
             faults: parts.board.subscribe(),
-            verdict: life_check(parts, origin),
-            dialer: handshake::dialer(Arc::clone(&parts.site), Arc::clone(&parts.trust), handshakes.handle()),
+            journal: parts.journal.clone(),
             panicked: panic_counter(parts),
         };
         let (told, reports) = mpsc::channel(REPORTS);
-        let count = cores.min(parts.site.conduits.len()).max(1);
-        let crew = Crew::start(parts, &common, &told, count)?;
-        let listeners = bound.iter().map(|one| (Arc::clone(&one.name), one.address)).collect();
-        let doorman = Arc::new(Doorman {
-            site: Arc::clone(&parts.site),
-            trust: Arc::clone(&parts.trust),
-            board: Arc::clone(&parts.board),
-            origin,
-            ledger: Ledger::new(Arc::clone(&parts.site), Arc::clone(&parts.metrics), parts.journal.clone()),
-            lanes: crew.lanes.clone(),
-            threads: handshakes.handle(),
-        });
-        open_doors(bound, &doorman, &stage_seen);
-        let Crew { workers, beats, .. } = crew;
-        Ok(Self { listeners, beats, origin, stage, schedules, reports, policies, workers, handshakes })
+        let Crew { lines, workers, beats } = Crew::start(&common, &told, count)?;
+        let helm = Helm::open(parts, (worlds, next_key), lines, handshakes.handle(), stage_seen, bound);
+        let listeners = helm.listeners();
+        Ok(Self { listeners, beats, origin, helm, stage, schedules, reports, workers, handshakes })
     }
 
     /// Time since the start.
@@ -121,13 +113,14 @@ impl Gateway {
         Mono::ZERO.after(self.origin.elapsed())
     }
 
-    /// How many policies came into force.
+    /// How many configurations came into force.
     pub fn epoch(&self) -> u64 {
-        self.policies.borrow().epoch
+        self.helm.world().epoch
     }
 
     /// Tells every worker how far the stop is; what it says of those who held it up comes back.
     pub fn stop(&self, stage: Stage) {
+        self.helm.let_go();
         self.stage.send_replace(stage);
     }
 
@@ -167,75 +160,32 @@ impl Drop for Threads {
 
 /// The workers, and the way to them.
 struct Crew {
-    /// By conduit, in the order of the plan.
-    lanes: Vec<mpsc::Sender<Arrival>>,
+    lines: Lines,
     workers: Vec<JoinHandle<()>>,
     beats: Vec<Arc<Beat>>,
 }
 
 impl Crew {
-    /// Conduit number n lives on worker n modulo `count`, for good.
-    fn start(parts: &Parts, common: &Common, told: &mpsc::Sender<Report>, count: usize) -> io::Result<Self> {
-        let mut crew = Self { lanes: Vec::new(), workers: Vec::new(), beats: Vec::new() };
-        let mut seeds: Vec<Vec<Seed>> = (0..count).map(|_| Vec::new()).collect();
-        let mut lanes = Vec::new();
-        for (plan, number) in parts.site.conduits.iter().zip(0..) {
-            let metrics = parts.metrics.conduit(&plan.name);
-            let seed = Seed {
-                site: Arc::clone(&parts.site),
-                conduit: ConduitId(number),
-                metrics: metrics.expect("the registry was made from the same site"),
-                journal: parts.journal.clone(),
-            };
-            if let Some(own) = seeds.get_mut(usize::from(number) % count) {
-                own.push(seed);
-            }
-        }
-        for (index, seeds) in seeds.into_iter().enumerate() {
+    /// A conduit lives on one of them for good.
+    fn start(common: &Common, told: &mpsc::Sender<Report>, count: usize) -> io::Result<Self> {
+        let lines = Lines { to: Vec::new(), follows: Vec::new() };
+        let mut crew = Self { lines, workers: Vec::new(), beats: Vec::new() };
+        for number in 0..count {
             let (lane, arrivals) = mpsc::channel(ARRIVALS);
-            lanes.push(lane);
-            let name = format!("worker-{index}");
+            let (follows, followed) = watch::channel(0);
+            crew.lines.to.push(lane);
+            crew.lines.follows.push(followed);
+            let name = format!("worker-{number}");
             let beat = Beat::new(name.clone(), common.origin);
             crew.beats.push(Arc::clone(&beat));
             let (common, reports) = (common.clone(), told.clone());
             crew.workers.push(tasks::worker_thread(name, move || async move {
-                Worker { seeds, arrivals, reports, beat: Arc::clone(&beat), common }.serve().await;
+                Worker { number, arrivals, reports, follows, beat: Arc::clone(&beat), common }.serve().await;
                 beat.retire();
             })?);
         }
-        crew.lanes = (0..parts.site.conduits.len()).filter_map(|n| lanes.get(n % count).cloned()).collect();
         Ok(crew)
     }
-}
-
-/// One accept loop a listener; all of them end when the stop begins.
-fn open_doors(bound: Vec<Bound>, doorman: &Arc<Doorman>, stage: &watch::Receiver<Stage>) {
-    let admission = Admission::new(Door::all(&doorman.site), Bounds::default());
-    for one in bound {
-        let (admission, doorman, mut stage) = (Arc::clone(&admission), Arc::clone(doorman), stage.clone());
-        let threads = doorman.threads.clone();
-        let ledger = Arc::clone(&doorman.ledger);
-        let accept = async move {
-            tokio::select! {
-                biased;
-                _ = stage.wait_for(|stage| *stage > Stage::Serving) => {}
-                () = listen::accept(one, admission, doorman) => {}
-            }
-        };
-        tasks::spawn(&threads, accept, move || ledger.panicked());
-    }
-}
-
-/// Why a live session may not live on.
-fn life_check(parts: &Parts, origin: Instant) -> crate::worker::LifeCheck {
-    let (board, trust) = (Arc::clone(&parts.board), Arc::clone(&parts.trust));
-    Arc::new(move |conduit, peer| {
-        let now = Mono::ZERO.after(origin.elapsed());
-        match board.standing_for(conduit, peer, now, trust.clock().now().unix) {
-            Standing::Serve | Standing::RefuseNew(_) => None,
-            Standing::Close(cause) => Some(cause),
-        }
-    })
 }
 
 fn panic_counter(parts: &Parts) -> Arc<dyn Fn() + Send + Sync> {

@@ -7,17 +7,18 @@ use std::{
 
 use sluicegate_config::plan::Site;
 use sluicegate_proto::time::ScheduleSet;
+use tokio::sync::watch;
 
-use super::{Gateway, Parts, say};
+use super::{Gateway, Helm, say};
 use crate::{
     faults::{Change, Fault, Reading},
     notify,
     observe::{
-        journal::JournalHealth,
+        journal::{Journal, JournalHealth},
         record::{Event, Record},
     },
     trust::End,
-    worker::stalled,
+    worker::{World, stalled},
 };
 
 /// Between two looks. The watchdog of systemd must be longer than twice this; ours is two seconds.
@@ -27,29 +28,50 @@ const AWAY: Duration = Duration::from_millis(1500);
 
 /// What is remembered from look to look.
 pub(super) struct Seconds {
-    parts: Parts,
+    helm: Arc<Helm>,
+    worlds: watch::Receiver<Arc<World>>,
+    world: Arc<World>,
     ends: Vec<End>,
     last: Instant,
 }
 
 impl Seconds {
-    pub(super) fn new(parts: &Parts) -> Self {
-        let ends = parts.trust.ends();
-        for end in &ends {
+    pub(super) fn new(helm: &Arc<Helm>) -> Self {
+        let mut worlds = helm.subscribe();
+        let world = Arc::clone(&worlds.borrow_and_update());
+        let mut seconds = Self { helm: Arc::clone(helm), worlds, world, ends: Vec::new(), last: Instant::now() };
+        seconds.learn_ends();
+        seconds
+    }
+
+    /// Waits for another configuration to come into force, and goes by it.
+    pub(super) async fn another(&mut self) -> Arc<World> {
+        if self.worlds.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        self.world = Arc::clone(&self.worlds.borrow_and_update());
+        self.learn_ends();
+        Arc::clone(&self.world)
+    }
+
+    /// What ends when, of what the configuration in force names.
+    fn learn_ends(&mut self) {
+        self.ends = self.world.trust.ends();
+        let (site, metrics) = (&self.world.site, self.helm.metrics());
+        for end in &self.ends {
             match *end {
                 End::Certificate(id, at) => {
-                    if let Some(one) = parts.site.certificates.get(id.index()) {
-                        parts.metrics.certificate_ends(&one.name, at);
+                    if let Some(one) = site.certificates.get(id.index()) {
+                        metrics.certificate_ends(&one.name, at);
                     }
                 }
                 End::Crl(id, at) => {
-                    if let Some(one) = parts.site.authorities.get(id.index()) {
-                        parts.metrics.crl_ends(&one.name, at);
+                    if let Some(one) = site.authorities.get(id.index()) {
+                        metrics.crl_ends(&one.name, at);
                     }
                 }
             }
         }
-        Self { parts: parts.clone(), ends, last: Instant::now() }
     }
 
     /// One look. Aborts the process when a worker is stuck: an inline gate that hangs passes nothing and says nothing,
@@ -65,11 +87,11 @@ impl Seconds {
             Some(_) => {}
             None => notify::beat(),
         }
-        let clock = self.parts.trust.clock().now();
-        self.parts.metrics.clock_synchronized(clock.known);
-        let holding = schedules(&self.parts.site, clock);
+        let clock = self.world.trust.clock().now();
+        self.helm.metrics().clock_synchronized(clock.known);
+        let holding = (self.world.epoch, schedules(&self.world.site, clock));
         gateway.schedules.send_if_modified(|old| std::mem::replace(old, holding) != holding);
-        for change in self.parts.board.review(&self.ends, clock, gateway.mono()) {
+        for change in self.world.board.review(&self.ends, clock, gateway.mono()) {
             self.alarm(change);
         }
     }
@@ -77,10 +99,10 @@ impl Seconds {
     /// The journal stopped taking records, or takes them again.
     pub(super) fn health(&self, health: &JournalHealth, gateway: &Gateway) {
         let change = match health {
-            JournalHealth::Good => self.parts.board.lower(Fault::AuditFull),
+            JournalHealth::Good => self.world.board.lower(Fault::AuditFull),
             JournalHealth::Failing { why } => {
                 tracing::error!(why, "the audit trail takes no more records");
-                self.parts.board.raise(Fault::AuditFull, gateway.mono(), Duration::ZERO)
+                self.world.board.raise(Fault::AuditFull, gateway.mono(), Duration::ZERO)
             }
         };
         if let Some(change) = change {
@@ -96,13 +118,13 @@ impl Seconds {
         }
         let mut record = Record::new(Event::Alarm);
         record.note = Some(change.note);
-        write(&self.parts, record);
+        write(self.helm.journal(), record);
     }
 }
 
 /// Writes a record about the process itself. Without room it is counted as lost by the journal.
-pub(super) fn write(parts: &Parts, record: Record) {
-    if let Ok(slot) = parts.journal.reserve() {
+pub(crate) fn write(journal: &Journal, record: Record) {
+    if let Ok(slot) = journal.reserve() {
         slot.write(record);
     }
 }

@@ -19,7 +19,7 @@ use super::{
     role::Role,
     vouch::{Tolerance, Use},
 };
-use crate::permit::Peer;
+use crate::permit::{Chain, Peer};
 
 /// A peer that is somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,13 +54,36 @@ impl Trust {
         chain: &[CertificateDer<'_>],
         source: SocketAddr,
     ) -> Result<Identified, Refusal> {
+        self.identify_under(conduit, chain, source, Tolerance::of(&self.plan(conduit).faults))
+    }
+
+    /// Who somebody is now that came to `conduit` before this trust was loaded: by its certificates where the listener
+    /// wants them, else by its source. Ends of certificates and revocation lists are tolerated here: what they do to a
+    /// live session is the business of [`crate::faults::Board`]. Revocation cuts.
+    ///
+    /// # Errors
+    /// Why it is nobody any more, or not welcome.
+    pub fn identify_again(&self, conduit: ConduitId, peer: &Peer) -> Result<Identified, Refusal> {
+        match self.site.listeners[self.plan(conduit).listener.index()].transport {
+            Transport::Tls { .. } => self.identify_under(conduit, &peer.chain, peer.source, Tolerance::LENIENT),
+            Transport::Tcp => self.identify_by_source(conduit, peer.source),
+        }
+    }
+
+    fn identify_under(
+        &self,
+        conduit: ConduitId,
+        chain: &[CertificateDer<'_>],
+        source: SocketAddr,
+        tolerance: Tolerance,
+    ) -> Result<Identified, Refusal> {
         let plan = self.plan(conduit);
         self.check_source(plan, source)?;
         let leaf = chain.first().ok_or_else(|| Refusal::doubt(&Doubt::Missing))?;
         let leaf = Leaf::read(leaf).ok_or_else(|| Refusal::doubt(&Doubt::Broken(webpki::Error::BadDer)))?;
         let now = self.clock.now().unix;
-        let vouching = self.vouching(plan, chain, now)?;
-        self.somebody(plan, &leaf, vouching, source)
+        let vouching = self.vouching(plan, chain, (now, tolerance))?;
+        self.somebody(plan, (&leaf, chain), vouching, source)
     }
 
     /// The same right after the handshake that was `seen`. What that handshake found out about the chain a moment ago, for this
@@ -81,7 +104,7 @@ impl Trust {
         match vouched {
             Some(vouched) if !vouching.is_empty() => {
                 self.check_source(plan, source)?;
-                self.somebody(plan, &vouched.leaf, vouching, source)
+                self.somebody(plan, (&vouched.leaf, chain), vouching, source)
             }
             _ => self.identify(conduit, chain, source),
         }
@@ -90,7 +113,7 @@ impl Trust {
     fn somebody(
         &self,
         plan: &Conduit,
-        leaf: &Leaf,
+        (leaf, chain): (&Leaf, &[CertificateDer<'_>]),
         vouching: Vec<AuthorityId>,
         source: SocketAddr,
     ) -> Result<Identified, Refusal> {
@@ -114,6 +137,7 @@ impl Trust {
         peer.key_hash = Some(leaf.key_hash());
         peer.names = leaf.shown_names();
         peer.not_after = Some(leaf.not_after);
+        peer.chain = chain.iter().map(|one| one.clone().into_owned()).collect();
         Ok(Identified { peer, alarm: (!alarms.is_empty()).then(|| alarms.join("; ")) })
     }
 
@@ -149,12 +173,16 @@ impl Trust {
     }
 
     /// The authorities of the listener that vouch for the chain.
-    fn vouching(&self, conduit: &Conduit, chain: &[CertificateDer<'_>], now: i64) -> Result<Vec<AuthorityId>, Refusal> {
+    fn vouching(
+        &self,
+        conduit: &Conduit,
+        chain: &[CertificateDer<'_>],
+        (now, tolerance): (i64, Tolerance),
+    ) -> Result<Vec<AuthorityId>, Refusal> {
         let trusted = match &self.site.listeners[conduit.listener.index()].transport {
             Transport::Tls { authorities, .. } => authorities.as_slice(),
             Transport::Tcp => &[],
         };
-        let tolerance = Tolerance::of(&conduit.faults);
         let mut vouching = Vec::new();
         let mut worst = Doubt::UnknownIssuer;
         for id in trusted {
@@ -257,6 +285,7 @@ impl Trust {
             key_hash: None,
             names: Vec::new(),
             not_after: None,
+            chain: Chain::default(),
         }
     }
 }

@@ -164,6 +164,9 @@ impl Tolerance {
     /// Nothing is tolerated.
     pub(super) const STRICT: Self = Self { expired: Grace::None, stale: Grace::None };
 
+    /// Every end is tolerated; revocation and all else is not.
+    pub(super) const LENIENT: Self = Self { expired: Grace::Forever, stale: Grace::Forever };
+
     /// What a conduit says.
     pub(super) fn of(faults: &Faults) -> Self {
         let grace = |action| match action {

@@ -7,19 +7,20 @@
 
 use std::{
     cell::{self, RefCell},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
 };
 
-use sluicegate_config::plan::{Conduit, ConduitId, Site};
+use sluicegate_config::plan::ConduitId;
 use sluicegate_proto::{time::Now, vocab::Cause};
 
-use super::{PolicySnapshot, Port, Seed, Shared, Signal, clock::mono};
+use super::{CellKey, Port, Shared, Signal, World, clock::mono, world::Planned};
 use crate::{
-    engine::{Engine, LinkKey, LinkWant, SessionKey, Setup, Slots, Wake},
+    engine::{Engine, Estate, LinkKey, LinkWant, Next, SessionKey, Setup, Slots, Wake},
     io::Scratch,
-    link,
+    link::{self, TlsDialer},
     permit::{Peer, Permit},
     tasks,
 };
@@ -27,17 +28,18 @@ use crate::{
 /// One conduit on its worker.
 #[derive(Debug)]
 pub(crate) struct Cell {
-    pub(crate) site: Arc<Site>,
-    pub(crate) id: ConduitId,
+    pub(crate) key: CellKey,
     pub(crate) name: Arc<str>,
     pub(crate) shared: Rc<Shared>,
-    seed: Seed,
+    /// The configuration that it follows, and its place there.
+    place: RefCell<(Arc<World>, ConduitId)>,
     pub(super) engine: RefCell<Engine>,
     pub(super) sessions: RefCell<Slots<SessionKey, Live>>,
     pub(super) links: RefCell<Slots<LinkKey, Rc<Port>>>,
     /// Counts the engines: a task of an older one ends.
     generation: cell::Cell<u64>,
-    epoch: cell::Cell<u64>,
+    /// It takes no sessions any more, and goes when its last one has said goodbye.
+    retired: cell::Cell<bool>,
     pub(super) timer: Signal,
 }
 
@@ -57,30 +59,38 @@ pub(crate) struct Opened {
 }
 
 impl Cell {
-    pub(crate) fn new(seed: Seed, policies: &PolicySnapshot, shared: Rc<Shared>) -> Rc<Self> {
-        let engine = engine(&seed, policies, shared.origin);
-        let name = Arc::from(seed.plan().name.as_str());
+    /// The conduit that `world` lodges under `key`.
+    pub(crate) fn new(key: CellKey, world: &Arc<World>, shared: Rc<Shared>) -> Rc<Self> {
+        let id = world.conduit_of(key).expect("a cell is made for a berth of its world");
+        let engine = engine(key, (world, id), &shared);
         Rc::new(Self {
-            site: Arc::clone(&seed.site),
-            id: seed.conduit,
-            name,
+            key,
+            name: Arc::from(Planned::of(world, id).name.as_str()),
             shared,
+            place: RefCell::new((Arc::clone(world), id)),
             engine: RefCell::new(engine),
             sessions: RefCell::default(),
             links: RefCell::default(),
             generation: cell::Cell::new(0),
-            epoch: cell::Cell::new(policies.epoch),
+            retired: cell::Cell::new(false),
             timer: Signal::default(),
-            seed,
         })
     }
 
-    pub(crate) fn plan(&self) -> &Conduit {
-        self.seed.plan()
+    /// The configuration that it follows, and its place there.
+    fn place(&self) -> (Arc<World>, ConduitId) {
+        self.place.borrow().clone()
     }
 
-    pub(crate) fn seed(&self) -> &Seed {
-        &self.seed
+    pub(crate) fn plan(&self) -> Planned {
+        let (world, id) = &*self.place.borrow();
+        Planned::of(world, *id)
+    }
+
+    /// Its place in the plan, and who dials with TLS there.
+    pub(crate) fn dialer(&self) -> (ConduitId, TlsDialer) {
+        let (world, id) = &*self.place.borrow();
+        (*id, Arc::clone(&world.dialer))
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -125,12 +135,12 @@ impl Cell {
         question(&self.engine.borrow())
     }
 
-    /// Opens a session. The policy is brought up to date first and every later change reaches all open sessions, so
-    /// none lives under a policy that was already replaced when it was judged.
-    pub(crate) fn open(self: &Rc<Self>, peer: Arc<Peer>, policies: &PolicySnapshot) -> Result<Opened, Cause> {
-        self.follow(policies);
-        let Some(set) = policies.sets.get(self.id.index()) else { return Err(Cause::InternalError) };
-        let permit = Permit::grant(Arc::clone(&peer), set, policies.epoch);
+    /// Opens a session for a peer of the configuration that the cell follows. Every later one reaches all open sessions,
+    /// so none lives under a policy that was already replaced when it was judged.
+    pub(crate) fn open(self: &Rc<Self>, peer: Arc<Peer>) -> Result<Opened, Cause> {
+        let (world, id) = self.place();
+        let policy = &Planned::of(&world, id).policy;
+        let permit = Permit::grant(Arc::clone(&peer), policy, world.epoch);
         let now = self.now();
         let key = self.tell(|engine| engine.open(permit, now))?;
         let port = Rc::new(Port::default());
@@ -138,15 +148,60 @@ impl Cell {
         Ok(Opened { key, port, generation: self.generation.get() })
     }
 
-    /// The policy now in force.
-    pub(crate) fn follow(self: &Rc<Self>, policies: &PolicySnapshot) {
-        if self.epoch.get() < policies.epoch
-            && let Some(set) = policies.sets.get(self.id.index())
-        {
-            self.epoch.set(policies.epoch);
-            let (set, now) = (Arc::clone(set), self.now());
-            self.tell(|engine| engine.set_policy(set, policies.epoch, now));
+    /// A peer that was let in under an earlier configuration, as the one that the cell follows has it.
+    pub(crate) fn readmit(&self, peer: &Peer) -> Result<Arc<Peer>, Cause> {
+        let (world, id) = self.place();
+        world.readmit(id, peer)
+    }
+
+    /// The configuration now in force. Whoever is no longer allowed has ended when this returns; whoever is goes on under
+    /// it with the next message.
+    pub(crate) fn follow(self: &Rc<Self>, world: &Arc<World>) {
+        let Some(id) = world.conduit_of(self.key).filter(|_| !self.retired.get()) else { return };
+        let now = self.now();
+        let mut peers = BTreeMap::new();
+        let live: Vec<_> = self.sessions.borrow().iter().map(|(key, live)| (*key, Arc::clone(&live.peer))).collect();
+        for (key, peer) in live.into_iter().filter(|(key, _)| self.ask(|engine| engine.ended(*key)).is_none()) {
+            match world.readmit(id, &peer) {
+                Ok(peer) => {
+                    peers.insert(key, peer);
+                }
+                Err(cause) => self.tell(|engine| engine.end(key, cause, now)),
+            }
         }
+        for (key, peer) in &peers {
+            if let Some(live) = self.sessions.borrow_mut().get_mut(key) {
+                live.peer = Arc::clone(peer);
+            }
+        }
+        self.place.replace((Arc::clone(world), id));
+        let (site, metrics) = (Arc::clone(&world.site), Arc::clone(&world.berth(id).metrics));
+        let next = Next { site, conduit: id, epoch: world.epoch, metrics, peers };
+        self.tell(|engine| engine.follow(next, now));
+        self.end_where_it_must();
+    }
+
+    /// The conduit is gone, or no longer this one. What its successor goes on with comes back.
+    pub(crate) fn retire(self: &Rc<Self>, cause: Cause) -> Estate {
+        self.retired.set(true);
+        let now = self.now();
+        self.tell(|engine| engine.retire(cause, now));
+        self.timer.raise();
+        self.engine.borrow_mut().bequeath()
+    }
+
+    pub(crate) fn inherit(self: &Rc<Self>, estate: Estate) {
+        let now = self.now();
+        self.tell(|engine| engine.inherit(estate, now));
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+
+    /// Whether it has retired and everybody has said goodbye.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.retired.get() && self.sessions.borrow().is_empty() && self.links.borrow().is_empty()
     }
 
     /// Whether a task of that generation must end, and whether its session has.
@@ -165,6 +220,17 @@ impl Cell {
         if self.is_current(opened.generation) {
             self.sessions.borrow_mut().remove(&opened.key);
             self.drive(self.now(), |engine| engine.forget(opened.key));
+        }
+        if self.retired.get() {
+            self.timer.raise();
+        }
+    }
+
+    /// Ends the sessions that faults of ours or the ends of their certificates end.
+    pub(crate) fn end_where_it_must(self: &Rc<Self>) {
+        let (world, id) = self.place();
+        if !self.retired.get() {
+            self.end_where(|peer| world.verdict(id, peer));
         }
     }
 
@@ -190,16 +256,15 @@ impl Cell {
     /// connections end, and a new engine begins with nothing remembered.
     pub(crate) fn sever_after_panic(self: &Rc<Self>, what: &'static str) {
         self.shared.panicked(&self.name, what);
-        let policies = Arc::clone(&self.shared.policies.borrow());
+        let (world, id) = self.place();
         let generation = self.generation.get() + 1;
         self.generation.set(generation);
-        self.epoch.set(policies.epoch);
-        let mut fresh = engine(&self.seed, &policies, self.shared.origin);
+        let mut fresh = engine(self.key, (&world, id), &self.shared);
         fresh.count_on(&self.engine.borrow());
         let mut old = self.engine.replace(fresh);
         // Its device connections end with the old engine.
-        self.seed.metrics.upstream_up(false);
-        self.seed.metrics.units_silent(0);
+        world.berth(id).metrics.upstream_up(false);
+        world.berth(id).metrics.units_silent(0);
         let now = self.now();
         // What the old engine still can do is write the ends of its sessions.
         let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -261,7 +326,7 @@ impl Cell {
     }
 
     async fn keep_time(self: Rc<Self>) {
-        loop {
+        while !(self.retired.get() && self.sessions.borrow().is_empty()) {
             let due = self.ask(Engine::deadline);
             match due {
                 None => self.timer.wait().await,
@@ -281,15 +346,17 @@ impl Cell {
     }
 }
 
-fn engine(seed: &Seed, policies: &PolicySnapshot, origin: std::time::Instant) -> Engine {
-    let policy = policies.sets.get(seed.conduit.index()).unwrap_or(&seed.plan().policy);
-    Engine::new(Setup {
-        site: Arc::clone(&seed.site),
-        conduit: seed.conduit,
-        policy: Arc::clone(policy),
-        epoch: policies.epoch,
-        metrics: Arc::clone(&seed.metrics),
-        journal: seed.journal.clone(),
+fn engine(key: CellKey, (world, id): (&Arc<World>, ConduitId), shared: &Shared) -> Engine {
+    let origin = shared.origin;
+    let mut engine = Engine::new(Setup {
+        site: Arc::clone(&world.site),
+        conduit: id,
+        policy: Arc::clone(&Planned::of(world, id).policy),
+        epoch: world.epoch,
+        metrics: Arc::clone(&world.berth(id).metrics),
+        journal: shared.journal.clone(),
         clock: Box::new(move || mono(origin)),
-    })
+    });
+    engine.number_from(key.0);
+    engine
 }

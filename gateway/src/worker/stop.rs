@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Cell, Report, Stage};
+use super::{Cell, Crew, Report, Stage};
 
 /// How often a draining worker looks whether it is done. Nobody waits for this but the stop.
 const LOOK: Duration = Duration::from_millis(20);
@@ -16,15 +16,12 @@ const LOOK: Duration = Duration::from_millis(20);
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Returns when the stop is through: drained, or severed after each conduit's `drain_timeout`.
-pub(super) async fn serve_until(
-    mut stage: watch::Receiver<Stage>,
-    cells: &Rc<[Rc<Cell>]>,
-    reports: &mpsc::Sender<Report>,
-) {
+pub(super) async fn serve_until(mut stage: watch::Receiver<Stage>, crew: &Rc<Crew>, reports: &mpsc::Sender<Report>) {
     // An error means that main is gone: that is a stop, too.
     let _ = stage.wait_for(|stage| *stage >= Stage::Draining).await;
     let begun = Instant::now();
-    for cell in cells.iter() {
+    let cells = crew.cells();
+    for cell in &cells {
         let now = cell.now();
         cell.tell(|engine| engine.drain(now));
     }

@@ -88,8 +88,13 @@ pub const fn is_own_name(_settings: &Settings, _unit: u32) -> bool {
     false
 }
 
+/// Whether halves that were made with either would be made the same.
+pub fn same_ways(one: &Settings, other: &Settings) -> bool {
+    Ways::of(one) == Ways::of(other)
+}
+
 /// What the settings say, read once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ways {
     pub(super) k: u16,
     pub(super) w: u16,

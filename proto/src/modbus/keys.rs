@@ -95,8 +95,13 @@ pub(super) enum Framing {
     Rtu,
 }
 
+/// Whether halves that were made with either would be made the same.
+pub fn same_ways(one: &Settings, other: &Settings) -> bool {
+    Ways::of(one) == Ways::of(other)
+}
+
 /// What the settings say, read once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ways {
     pub(super) framing: Framing,
     pub(super) upstream_framing: Framing,
