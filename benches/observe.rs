@@ -105,7 +105,7 @@ impl Ready {
                 key_hash: Some("ab".repeat(32)),
                 names: vec!["uri:spiffe://north-pumping/scada-1".to_owned()],
                 not_after: None,
-                chain: Default::default(),
+                shown: Default::default(),
             }),
             message: Protocol::Modbus.build(&sentence, 1).expect("a message"),
         }

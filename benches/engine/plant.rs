@@ -74,7 +74,7 @@ impl Line {
             key_hash: None,
             names: Vec::new(),
             not_after: None,
-            chain: Default::default(),
+            shown: Default::default(),
         });
         for _ in 0..sessions {
             let now = one.wake_up();

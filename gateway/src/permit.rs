@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use rustls_pki_types::CertificateDer;
 use sluicegate_proto::policy::{View, Who};
+
+use crate::trust::Shown;
 
 /// What is known of a peer after its handshake; shared by its session and its audit records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +23,9 @@ pub struct Peer {
     pub names: Vec<String>,
     /// When its certificate ends (seconds since 1970), where it has one.
     pub not_after: Option<i64>,
-    /// The certificates that it showed, its own first: it is asked again who it is when the configuration changes.
-    pub chain: Chain,
+    /// The certificates that it showed: it is asked again who it is when the configuration changes.
+    pub shown: Arc<Shown>,
 }
-
-/// The certificates that a peer showed; none on plain TCP. They cost what they weigh (some 1 to 2 KiB a session).
-pub type Chain = Arc<[CertificateDer<'static>]>;
 
 /// The proof that a peer may have a session on a conduit under the policy of `epoch`.
 #[derive(Debug)]
@@ -66,7 +64,12 @@ impl Permit {
 
     /// Under the next policy.
     pub fn follow(&mut self, policy: &sluicegate_proto::policy::PolicySet, epoch: u64) {
-        self.view = policy.view(&self.peer.who);
+        self.see(policy.view(&self.peer.who), epoch);
+    }
+
+    /// The same with the view at hand: that of its peer's identity and roles.
+    pub fn see(&mut self, view: Arc<View>, epoch: u64) {
+        self.view = view;
         self.epoch = epoch;
     }
 }

@@ -8,6 +8,7 @@
 //! names     what a certificate says: names, key, end
 //! role      the Modbus role extension
 //! identify  vouched chain + conduit + source -> Peer
+//! shown     what a peer showed, kept for when it is asked again
 //! told      what is wrong with a file, at its place in the configuration
 //! upstream  the other direction: a device that must be who it is configured to be
 //! ```
@@ -21,6 +22,7 @@ mod load;
 mod names;
 mod provider;
 mod role;
+mod shown;
 mod told;
 mod upstream;
 mod vouch;
@@ -34,6 +36,7 @@ use crate::faults::Clock;
 pub use identify::{Identified, Refusal};
 pub use listener::{Failed, Handshake, Seen};
 pub use names::Presented;
+pub use shown::Shown;
 pub use told::Subject;
 pub use upstream::UpstreamTls;
 pub use vouch::Doubt;

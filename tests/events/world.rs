@@ -187,7 +187,7 @@ impl World {
             key_hash: None,
             names: Vec::new(),
             not_after: None,
-            chain: Default::default(),
+            shown: Default::default(),
         });
         let permit = Permit::grant(facts, &self.site.conduits[0].policy, 1);
         let key = self.engine.open(permit, self.now()).expect("there is room for one");

@@ -272,7 +272,7 @@ impl World {
             key_hash: None,
             names: Vec::new(),
             not_after: None,
-            chain: Default::default(),
+            shown: Default::default(),
         })
     }
 

@@ -343,16 +343,6 @@ impl Core {
         }
     }
 
-    pub(super) fn set_policy(&mut self, policy: Arc<PolicySet>, epoch: u64, now: Now) {
-        self.held.follow(&policy);
-        self.budgets.follow(&policy, now.mono);
-        for session in self.sessions.values_mut() {
-            session.permit.follow(&policy, epoch);
-        }
-        self.policy = policy;
-        self.epoch = epoch;
-    }
-
     pub(super) fn check_invariants(&self) {
         let always = self.sessions.values().flat_map(|one| &one.queue).filter(|job| job.charges.always).count();
         assert_eq!(self.urgent, always, "urgent messages are counted");

@@ -11,12 +11,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sluicegate_config::plan::{self, Conduit, ConduitId, Site, Upstream};
 use sluicegate_proto::{
-    policy::Budgets,
+    policy::{Budgets, PolicySet, View, Who},
     time::Now,
     vocab::{Cause, Mode},
 };
 
-use super::{Engine, SessionKey, Wake, answer, limits::Limits};
+use super::{Engine, SessionKey, Wake, answer, core::Core, limits::Limits};
 use crate::{observe::metrics::ConduitMetrics, permit::Peer};
 
 /// The configuration that comes into force.
@@ -148,6 +148,29 @@ impl Engine {
         self.core.limits = estate.limits;
         self.core.budgets = estate.budgets;
         self.at(now);
+    }
+}
+
+impl Core {
+    /// Every later verdict is by this policy; what is known and spent follows it.
+    pub(super) fn set_policy(&mut self, policy: Arc<PolicySet>, epoch: u64, now: Now) {
+        self.held.follow(&policy);
+        self.budgets.follow(&policy, now.mono);
+        // Sessions of one identity share a view. How far back is looked keeps many identities cheap, too.
+        const NEAR: usize = 16;
+        let mut views: Vec<(Who, Arc<View>)> = Vec::new();
+        for session in self.sessions.values_mut() {
+            let who = &session.permit.peer().who;
+            let known = views.iter().rev().take(NEAR).find(|(one, _)| one == who).map(|(_, view)| Arc::clone(view));
+            let view = known.unwrap_or_else(|| {
+                let made = policy.view(who);
+                views.push((who.clone(), Arc::clone(&made)));
+                made
+            });
+            session.permit.see(view, epoch);
+        }
+        self.policy = policy;
+        self.epoch = epoch;
     }
 }
 

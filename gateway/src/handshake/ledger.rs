@@ -27,7 +27,7 @@ use crate::{
         record::{Event, Record},
         site::{ListenerMetrics, SiteMetrics},
     },
-    permit::{Chain, Peer},
+    permit::Peer,
 };
 
 /// Between two lines about exhausted descriptors.
@@ -206,7 +206,7 @@ impl Ledger {
             key_hash: presented.map(|one| one.key_hash.clone()),
             names: presented.map(|one| one.names.clone()).unwrap_or_default(),
             not_after: presented.map(|one| one.not_after),
-            chain: Chain::default(),
+            shown: Default::default(),
         }
     }
 

@@ -31,7 +31,7 @@ fn peer() -> Arc<Peer> {
         key_hash: Some("ab".repeat(32)),
         names: vec!["uri:spiffe://north-pumping/scada-1".to_owned()],
         not_after: None,
-        chain: Default::default(),
+        shown: Default::default(),
     })
 }
 

@@ -293,7 +293,7 @@ mod tests {
             key_hash: Some("ab".repeat(32)),
             names: vec![name.to_owned()],
             not_after: None,
-            chain: Default::default(),
+            shown: Default::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 //! The order is that of language.md section 3: source, then identity. An identity belongs to its authority: the right name from
 //! another authority is nobody.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use rustls_pki_types::CertificateDer;
 use sluicegate_config::plan::{AuthorityId, Conduit, ConduitId, Identity, IdentityId, Match, Transport};
@@ -17,9 +17,10 @@ use super::{
     listener::Vouched,
     names::Leaf,
     role::Role,
-    vouch::{Tolerance, Use},
+    shown::Shown,
+    vouch::{Authority, Tolerance, Use},
 };
-use crate::permit::{Chain, Peer};
+use crate::permit::Peer;
 
 /// A peer that is somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,14 @@ impl Trust {
         chain: &[CertificateDer<'_>],
         source: SocketAddr,
     ) -> Result<Identified, Refusal> {
-        self.identify_under(conduit, chain, source, Tolerance::of(&self.plan(conduit).faults))
+        let plan = self.plan(conduit);
+        self.check_source(plan, source)?;
+        let leaf = chain.first().ok_or_else(|| Refusal::doubt(&Doubt::Missing))?;
+        let leaf = Leaf::read(leaf).ok_or_else(|| Refusal::doubt(&Doubt::Broken(webpki::Error::BadDer)))?;
+        let (now, tolerance) = (self.clock.now().unix, Tolerance::of(&plan.faults));
+        let vouching = self.vouching(plan, |authority| authority.vouch(chain, Use::Client, now, tolerance))?;
+        let shown = Shown::new(&leaf, chain, self.those(&vouching));
+        self.somebody(plan, (&leaf, shown), vouching, source)
     }
 
     /// Who somebody is now that came to `conduit` before this trust was loaded: by its certificates where the listener
@@ -64,26 +72,26 @@ impl Trust {
     /// # Errors
     /// Why it is nobody any more, or not welcome.
     pub fn identify_again(&self, conduit: ConduitId, peer: &Peer) -> Result<Identified, Refusal> {
-        match self.site.listeners[self.plan(conduit).listener.index()].transport {
-            Transport::Tls { .. } => self.identify_under(conduit, &peer.chain, peer.source, Tolerance::LENIENT),
-            Transport::Tcp => self.identify_by_source(conduit, peer.source),
+        let plan = self.plan(conduit);
+        if self.site.listeners[plan.listener.index()].transport == Transport::Tcp {
+            return self.identify_by_source(conduit, peer.source);
         }
+        self.check_source(plan, peer.source)?;
+        let leaf = peer.shown.leaf.as_ref().ok_or_else(|| Refusal::doubt(&Doubt::Missing))?;
+        let now = self.clock.now().unix;
+        let vouches = |authority: &Authority| match peer.shown.is_vouched_by(authority) {
+            true => Ok(()),
+            false => authority.vouch(&peer.shown.chain, Use::Client, now, Tolerance::LENIENT),
+        };
+        let vouching = self.vouching(plan, vouches)?;
+        let known = self.those(&vouching).map(|one| one.fingerprint).eq(peer.shown.vouched.iter().copied());
+        let shown =
+            if known { Arc::clone(&peer.shown) } else { Shown::new(leaf, &peer.shown.chain, self.those(&vouching)) };
+        self.somebody(plan, (leaf, shown), vouching, peer.source)
     }
 
-    fn identify_under(
-        &self,
-        conduit: ConduitId,
-        chain: &[CertificateDer<'_>],
-        source: SocketAddr,
-        tolerance: Tolerance,
-    ) -> Result<Identified, Refusal> {
-        let plan = self.plan(conduit);
-        self.check_source(plan, source)?;
-        let leaf = chain.first().ok_or_else(|| Refusal::doubt(&Doubt::Missing))?;
-        let leaf = Leaf::read(leaf).ok_or_else(|| Refusal::doubt(&Doubt::Broken(webpki::Error::BadDer)))?;
-        let now = self.clock.now().unix;
-        let vouching = self.vouching(plan, chain, (now, tolerance))?;
-        self.somebody(plan, (&leaf, chain), vouching, source)
+    fn those<'s>(&'s self, ids: &'s [AuthorityId]) -> impl Iterator<Item = &'s Arc<Authority>> {
+        ids.iter().map(|id| &self.authorities[id.index()])
     }
 
     /// The same right after the handshake that was `seen`. What that handshake found out about the chain a moment ago, for this
@@ -104,7 +112,8 @@ impl Trust {
         match vouched {
             Some(vouched) if !vouching.is_empty() => {
                 self.check_source(plan, source)?;
-                self.somebody(plan, (&vouched.leaf, chain), vouching, source)
+                let shown = Shown::new(&vouched.leaf, chain, self.those(&vouching));
+                self.somebody(plan, (&vouched.leaf, shown), vouching, source)
             }
             _ => self.identify(conduit, chain, source),
         }
@@ -113,7 +122,7 @@ impl Trust {
     fn somebody(
         &self,
         plan: &Conduit,
-        (leaf, chain): (&Leaf, &[CertificateDer<'_>]),
+        (leaf, shown): (&Leaf, Arc<Shown>),
         vouching: Vec<AuthorityId>,
         source: SocketAddr,
     ) -> Result<Identified, Refusal> {
@@ -137,7 +146,7 @@ impl Trust {
         peer.key_hash = Some(leaf.key_hash());
         peer.names = leaf.shown_names();
         peer.not_after = Some(leaf.not_after);
-        peer.chain = chain.iter().map(|one| one.clone().into_owned()).collect();
+        peer.shown = shown;
         Ok(Identified { peer, alarm: (!alarms.is_empty()).then(|| alarms.join("; ")) })
     }
 
@@ -176,8 +185,7 @@ impl Trust {
     fn vouching(
         &self,
         conduit: &Conduit,
-        chain: &[CertificateDer<'_>],
-        (now, tolerance): (i64, Tolerance),
+        vouches: impl Fn(&Authority) -> Result<(), Doubt>,
     ) -> Result<Vec<AuthorityId>, Refusal> {
         let trusted = match &self.site.listeners[conduit.listener.index()].transport {
             Transport::Tls { authorities, .. } => authorities.as_slice(),
@@ -186,7 +194,7 @@ impl Trust {
         let mut vouching = Vec::new();
         let mut worst = Doubt::UnknownIssuer;
         for id in trusted {
-            match self.authorities[id.index()].vouch(chain, Use::Client, now, tolerance) {
+            match vouches(&self.authorities[id.index()]) {
                 Ok(()) => vouching.push(*id),
                 Err(doubt) if doubt.weight() >= worst.weight() => worst = doubt,
                 Err(_) => {}
@@ -205,7 +213,7 @@ impl Trust {
         };
         trusted.retain(|id| {
             let own = &self.authorities[id.index()];
-            vouched.authorities.iter().any(|one| std::sync::Arc::ptr_eq(one, own))
+            vouched.authorities.iter().any(|one| Arc::ptr_eq(one, own))
         });
         trusted
     }
@@ -285,7 +293,7 @@ impl Trust {
             key_hash: None,
             names: Vec::new(),
             not_after: None,
-            chain: Chain::default(),
+            shown: Arc::default(),
         }
     }
 }

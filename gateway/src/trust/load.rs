@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use sluicegate_config::plan::{self, KeySource, Site};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate, X509Error};
 
-use super::{Subject, TrustError, provider, vouch::Authority};
+use super::{Subject, TrustError, provider, shown::fingerprint, vouch::Authority};
 
 /// The largest file that is read: a revocation list of a large public CA has a few MiB.
 const LARGEST: u64 = 64 << 20;
@@ -102,24 +102,27 @@ fn authority(one: &plan::Authority) -> Result<Authority, TrustError> {
     for root in &anchors {
         roots.add(root.clone()).map_err(|e| content(&what, &one.roots, format!("not fit to be a root: {e}")))?;
     }
-    let (crls, next_update) = match &one.crl {
+    let what = Subject::Revocations(one.name.clone());
+    // Read once: the fingerprint must be of the very bytes that revoke.
+    let list = one.crl.as_ref().map(|path| Ok((path, file(&what, path)?))).transpose()?;
+    let (crls, next_update) = match &list {
         None => (Vec::new(), None),
-        Some(path) => lists(&Subject::Revocations(one.name.clone()), path, &anchors)?,
+        Some((path, pem)) => lists(&what, (path, pem), &anchors)?,
     };
-    Ok(Authority { name: one.name.clone(), roots, crls, next_update, names: one.names.clone() })
+    let fingerprint = fingerprint(&anchors, list.as_ref().map(|(_, pem)| pem.as_slice()));
+    Ok(Authority { name: one.name.clone(), roots, crls, next_update, names: one.names.clone(), fingerprint })
 }
 
 type Lists = (Vec<webpki::CertRevocationList<'static>>, Option<i64>);
 
 /// Of several lists of one issuer (and scope) the newest counts: webpki would take whichever stands first, and an older one does
 /// not know the latest revocations.
-fn lists(what: &Subject, path: &Path, roots: &[CertificateDer<'_>]) -> Result<Lists, TrustError> {
+fn lists(what: &Subject, (path, pem): (&Path, &[u8]), roots: &[CertificateDer<'_>]) -> Result<Lists, TrustError> {
     let wrong = |why: &dyn std::fmt::Display| content(what, path, why.to_string());
-    let pem = file(what, path)?;
     let roots: Vec<_> = roots.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1)).collect();
     let mut of_a_root = false;
     let mut newest: BTreeMap<Vec<u8>, (i64, i64, webpki::CertRevocationList<'static>)> = BTreeMap::new();
-    for der in CertificateRevocationListDer::pem_slice_iter(&pem) {
+    for der in CertificateRevocationListDer::pem_slice_iter(pem) {
         let der = der.map_err(|e| wrong(&e))?;
         let owned = webpki::OwnedCertRevocationList::from_der(&der).map_err(|e| wrong(&e))?;
         let (_, parsed) = CertificateRevocationList::from_der(&der).map_err(|e| wrong(&e))?;

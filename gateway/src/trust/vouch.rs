@@ -14,6 +14,7 @@ use webpki::{
     UnknownStatusPolicy,
 };
 
+use super::shown::Fingerprint;
 use crate::faults::as_unix_time;
 
 /// An authority as read from its files.
@@ -29,6 +30,8 @@ pub(super) struct Authority {
     pub(super) next_update: Option<i64>,
     /// What it may vouch for.
     pub(super) names: Vec<NamePattern>,
+    /// Of its files.
+    pub(super) fingerprint: Fingerprint,
 }
 
 /// What the certificate is used for.

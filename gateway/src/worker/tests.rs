@@ -85,8 +85,8 @@ fn world(config: &str, epoch: u64, key: CellKey) -> Arc<World> {
 fn peer(source: SocketAddr) -> Arc<Peer> {
     let who = Who { identity: "scada".to_owned(), roles: Vec::new() };
     let listener = "ot".to_owned();
-    let (names, chain) = (Vec::new(), Default::default());
-    Arc::new(Peer { who, identity: 0, source, listener, key_hash: None, names, not_after: None, chain })
+    let (names, shown) = (Vec::new(), Default::default());
+    Arc::new(Peer { who, identity: 0, source, listener, key_hash: None, names, not_after: None, shown })
 }
 
 /// A session as the worker makes one; the client's end comes back.

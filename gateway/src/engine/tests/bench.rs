@@ -175,7 +175,7 @@ impl Bench {
             key_hash: None,
             names: Vec::new(),
             not_after: None,
-            chain: Default::default(),
+            shown: Default::default(),
         });
         let permit = Permit::grant(peer, &self.policy, self.epoch);
         let opened = self.engine.open(permit, self.now());

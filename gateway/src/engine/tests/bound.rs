@@ -58,7 +58,7 @@ impl Pair {
             key_hash: None,
             names: Vec::new(),
             not_after: None,
-            chain: Default::default(),
+            shown: Default::default(),
         };
         let engine = Engine::new(Setup {
             metrics: ConduitMetrics::detached(&site.conduits[0]),

@@ -90,7 +90,7 @@ allow = [{allow}]
             key_hash: None,
             names: Vec::new(),
             not_after: None,
-            chain: Default::default(),
+            shown: Default::default(),
         };
         let permit = Permit::grant(Arc::new(peer), &self.site.conduits[0].policy, 1);
         self.engine.open(permit, now)
