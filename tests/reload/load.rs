@@ -133,19 +133,20 @@ fn px_12_reloads_under_load_lose_nothing_double_nothing_and_leave_no_older_judge
 fn a_kill_amid_reloads_leaves_a_policy_that_was_whole() {
     let kills = number("SLUICEGATE_KILLS", 6);
     let (site, device, port) = (Site::new(), Device::start(), free_port());
-    let mut committed = 1;
+    // What is in force, and the last number that was used.
+    let (mut in_force, mut used) = (1, 1);
     let mut gate = Some(start(&site, &policy(&device, 1, 8, port)));
     let mut random = 0x5eed_u64;
     for _ in 0..kills {
-        let begun = AtomicU16::new(committed);
-        let done = AtomicU16::new(committed);
+        let begun = AtomicU16::new(in_force);
+        let done = AtomicU16::new(in_force);
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let moment = Duration::from_millis((random >> 33) % 400);
         std::thread::scope(|scope| {
             let reloads = scope.spawn(|| {
                 let socket = site.file("state/control.sock");
                 let order = Request { what: What::Reload { confirm: None }, reason: None };
-                for k in committed + 1.. {
+                for k in used + 1.. {
                     site.write_config(&policy(&device, k, 8, port));
                     begun.store(k, SeqCst);
                     match call(&socket, &order) {
@@ -163,15 +164,13 @@ fn a_kill_amid_reloads_leaves_a_policy_that_was_whole() {
         // What was being written when it died: half a file.
         let next = start(&site, &policy(&device, most, 8, port).replace("[conduits.pump]", "[conduits.pump"));
         let mut peer = Peer::tls(&next, &site, "scada");
-        let in_force = (least..=most).find(|k| {
+        let found = (least..=most).find(|k| {
             let write = [&[6, 0, 40][..], &k.to_be_bytes()].concat();
             peer.ask(&write) == write
         });
-        let Some(k) = in_force else {
-            panic!("neither policy {least} nor any up to {most} is in force:\n{}", next.log())
-        };
+        let Some(k) = found else { panic!("neither policy {least} nor any up to {most} is in force:\n{}", next.log()) };
         println!("killed after {moment:?}: {least} was committed, {most} begun, {k} is in force");
-        committed = most;
+        (in_force, used) = (k, most.max(used));
         gate = Some(next);
     }
     if let Some(gate) = gate {
