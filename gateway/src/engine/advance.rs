@@ -14,8 +14,10 @@ impl Engine {
             self.part_orphans(now);
             self.unchoke(now);
             // A lock that came free is the news of every link on which a message waits for one.
-            if self.core.freed && self.core.blocked.take() {
-                self.everybody_is_ready();
+            while self.core.freed
+                && let Some(key) = self.core.blocked.get_mut().pop()
+            {
+                self.core.ready.insert(key);
             }
             self.core.freed = false;
             let Some(key) = self.core.ready.pop() else { break };

@@ -1,6 +1,11 @@
 //! What do all sessions and links of a conduit share?
 
-use std::{cell::Cell, collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    sync::Arc,
+    time::Duration,
+};
 
 use sluicegate_config::plan::{Conduit, ConduitId, Site};
 use sluicegate_proto::{
@@ -76,8 +81,8 @@ pub(super) struct Core {
     /// Links with something new to dispatch.
     pub(super) ready: Due<LinkKey>,
     pub(super) timers: Timers,
-    /// A message was found waiting for a lock: its release is everybody's news.
-    pub(super) blocked: Cell<bool>,
+    /// Links on which a message was found waiting for a lock: a release is their news.
+    pub(super) blocked: RefCell<Due<LinkKey>>,
     /// A lock came free since.
     pub(super) freed: bool,
     /// Sessions that have room again for a message that waits unread.
@@ -122,7 +127,7 @@ impl Core {
             urgent: 0,
             ready: Due::default(),
             timers: Timers::default(),
-            blocked: Cell::new(false),
+            blocked: RefCell::default(),
             freed: false,
             relieved: Vec::new(),
             signals: Vec::new(),

@@ -60,9 +60,9 @@ fn connect(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) -> bool {
 /// went for that.
 fn next_turn(core: &Core, link: &Link, key: LinkKey) -> Option<(SessionKey, bool)> {
     let ready = |urgent: bool| {
-        core.waiting.round(key, link.last_turn).find(|key| {
-            core.sessions.get(key).is_some_and(|one| {
-                (!urgent || one.has_always()) && one.next_job().is_some_and(|at| may_go(core, &one.queue[at]))
+        core.waiting.round(key, link.last_turn).find(|session| {
+            core.sessions.get(session).is_some_and(|one| {
+                (!urgent || one.has_always()) && one.next_job().is_some_and(|at| may_go(core, key, &one.queue[at]))
             })
         })
     };
@@ -70,15 +70,31 @@ fn next_turn(core: &Core, link: &Link, key: LinkKey) -> Option<(SessionKey, bool
     urgent.map(|key| (key, true)).or_else(|| Some((ready(false)?, false)))
 }
 
-fn may_go(core: &Core, job: &Job) -> bool {
+fn may_go(core: &Core, link: LinkKey, job: &Job) -> bool {
     let unrecorded = job.recorded.is_some_and(|seq| seq > core.durable);
-    let blocks = |message| core.written_by(&message).iter().any(|range| core.locks.holds(range, job.ticket));
-    let writes = || !job.kind.is_read && core.locks.concern(job.ticket) && job.message.message().is_some_and(blocks);
-    let locked = job.needs.is_some_and(|read| core.locks.holds(&read, job.ticket)) || writes();
+    let locked = is_locked(core, job);
     if locked {
-        core.blocked.set(true);
+        core.blocked.borrow_mut().insert(link);
     }
     !unrecorded && !locked && job.waits_for.is_none()
+}
+
+/// Whether somebody else has locked what it needs or writes. Many may wait for one lock, and are asked at every turn of
+/// their link: nothing is worked out again before something came free.
+fn is_locked(core: &Core, job: &Job) -> bool {
+    let releases = core.locks.releases();
+    if job.locked_at.get() == Some(releases) {
+        return true;
+    }
+    let written = || job.message.message().map_or_else(Vec::new, |message| core.written_by(&message));
+    let holds = |range: &ReadFirst| core.locks.holds(range, job.ticket);
+    let writes =
+        || !job.kind.is_read && core.locks.concern(job.ticket) && job.writes.get_or_init(written).iter().any(holds);
+    let locked = job.needs.is_some_and(|read| holds(&read)) || writes();
+    if locked {
+        job.locked_at.set(Some(releases));
+    }
+    locked
 }
 
 /// The last checks, in the device's turn: the verdict under the policy and the values of now, the record on disk. Then

@@ -2,7 +2,10 @@
 //!
 //! whole -> lengths agree -> canonical -> judged -> limits -> rule budget -> journal slot -> queued; nothing leaves here.
 
-use std::ops::ControlFlow;
+use std::{
+    cell::{Cell, OnceCell},
+    ops::ControlFlow,
+};
 
 use sluicegate_config::plan::FaultAction;
 use sluicegate_proto::{
@@ -229,6 +232,8 @@ fn job_of(judged: &Judged<'_>, ticket: sluicegate_proto::half::Ticket, asked: &A
         needs: None,
         failed: Vec::new(),
         asks: 0,
+        writes: OnceCell::new(),
+        locked_at: Cell::new(None),
     }
 }
 

@@ -18,6 +18,8 @@ use sluicegate_proto::{
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     held: Vec<(ReadFirst, Ticket)>,
+    /// How often something came free.
+    releases: u64,
 }
 
 impl Locks {
@@ -40,7 +42,14 @@ impl Locks {
 
     /// Frees what the message had locked, and says what that was.
     pub(super) fn release(&mut self, ticket: Ticket) -> Vec<ReadFirst> {
-        self.held.extract_if(.., |(_, owner)| *owner == ticket).map(|(range, _)| range).collect()
+        let free: Vec<_> = self.held.extract_if(.., |(_, owner)| *owner == ticket).map(|(range, _)| range).collect();
+        self.releases += u64::from(!free.is_empty());
+        free
+    }
+
+    /// What was found locked is still so until this changes.
+    pub(super) const fn releases(&self) -> u64 {
+        self.releases
     }
 
     /// Who may write this point now and nobody else.

@@ -1,6 +1,10 @@
 //! What does a conduit keep for one session?
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    cell::{Cell, OnceCell},
+    collections::VecDeque,
+    time::Duration,
+};
 
 use sluicegate_config::plan::Conduit;
 use sluicegate_proto::{
@@ -87,6 +91,10 @@ pub(super) struct Job {
     pub(super) needs: Option<ReadFirst>,
     pub(super) failed: Vec<ReadFirst>,
     pub(super) asks: u8,
+    /// What it writes, once somebody had to know it.
+    pub(super) writes: OnceCell<Vec<ReadFirst>>,
+    /// It was found waiting for a lock when so many had come free.
+    pub(super) locked_at: Cell<Option<u64>>,
 }
 
 /// Room that must be free towards the peer before one more message is read: every pending answer and one refusal of the
