@@ -119,7 +119,8 @@ pub(super) fn tick(core: &mut Core, link: &mut Link, key: LinkKey, now: Now) {
                 }
             }
             DeviceTick::End(cause) => {
-                if !link.answered {
+                // A slave behind a serial line that does not answer says nothing about the line.
+                if !link.answered && cause != Cause::RequestTimeout {
                     not_reached(core, link, now);
                 }
                 return give_up(core, link, key, cause, now);
