@@ -336,7 +336,7 @@ mod tests {
     fn what_carries_a_qualifier_is_what_the_contents_say() {
         for spec in TYPES.iter().filter(|spec| spec.from != From::Station && spec.kind != Kind::Segment) {
             let content = Content::of(spec.kind, &std::vec![0xFF; spec.kind.size()]);
-            let all = [Class::Read, Class::Control].map(|class| (GRAMMAR.qualifiers)(spec.object, class));
+            let all = [Read, Control].map(|class| (GRAMMAR.qualifiers)(spec.object, class));
             let carried = if spec.kind == Kind::CounterInterrogation {
                 all[1]
             } else {
@@ -344,9 +344,9 @@ mod tests {
             };
             assert_eq!(carried.map(|(_, last)| last), content.qualifier.map(u32::from), "{}", spec.name);
         }
-        assert_eq!((GRAMMAR.qualifiers)(ObjectId(22), Class::Read), Some((0, 63)), "what freezes is control");
-        assert_eq!((GRAMMAR.qualifiers)(ObjectId(14), Class::Report), None);
-        assert_eq!((GRAMMAR.longest_deed)(45, Class::Control), 1);
+        assert_eq!((GRAMMAR.qualifiers)(ObjectId(22), Read), Some((0, 63)), "what freezes is control");
+        assert_eq!((GRAMMAR.qualifiers)(ObjectId(14), Report), None);
+        assert_eq!((GRAMMAR.longest_deed)(45, Control), 1);
     }
 
     #[test]
