@@ -155,6 +155,8 @@ fn gen_08_a_line_that_lies_is_told_and_hung_up_on() {
         *bytes.last_mut().expect("a CRC") ^= 0x80;
         bytes
     };
+    // A line that has answered once is dialled again at once after a lie; one that never has is dialled with a pause.
+    assert_eq!(client.ask(&READ), SEVEN);
     for (what, lie, code) in [
         ("a wrong CRC", broken(rtu(1, &SEVEN)), 0x0A),
         ("another function", rtu(1, &[4, 2, 0, 7]), 0x0A),
