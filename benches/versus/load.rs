@@ -69,6 +69,7 @@ struct Client {
     stream: Box<dyn Duplex>,
     input: Vec<u8>,
     next: u16,
+    writes: u8,
 }
 
 impl Target {
@@ -93,7 +94,7 @@ impl Target {
                 Box::new(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?)
             }
         };
-        Ok(Client { stream, input: Vec::with_capacity(4096), next: 0 })
+        Ok(Client { stream, input: Vec::with_capacity(4096), next: 0, writes: register_of(place) })
     }
 
     /// Clients that have each asked once: where the near end of a tunnel takes them, the far end has by then, too.
@@ -153,12 +154,19 @@ impl Client {
         let id = self.next;
         self.next = id.wrapping_add(1);
         output.extend_from_slice(&id.to_be_bytes());
-        output.extend_from_slice(if id % 10 == 9 {
-            &[0, 0, 0, 11, 1, 16, 0, 40, 0, 2, 4, 0, 1, 0, 2]
+        if id % 10 == 9 {
+            output.extend_from_slice(&[0, 0, 0, 11, 1, 16, 0, self.writes, 0, 2, 4, 0, 1, 0, 2]);
         } else {
-            &[0, 0, 0, 6, 1, 3, 0, 20, 0, 10]
-        });
+            output.extend_from_slice(&[0, 0, 0, 6, 1, 3, 0, 20, 0, 10]);
+        }
     }
+}
+
+/// Where the client in this place writes two registers. Each of up to 80 has its own, as the screens of a plant do: those
+/// who write the same ones wait for each other at the gate. Two of them always lie in one rule, whose ranges are 20 or 13.
+fn register_of(place: usize) -> u8 {
+    let mut all = (0..180u8).step_by(2).filter(|first| first % 13 != 12);
+    all.nth(place % 80).unwrap_or(0)
 }
 
 /// What all clients of a measurement share.
