@@ -47,6 +47,7 @@ deb:
 
 bench:
 	cargo bench --bench path
+	cargo bench --bench engine
 	cargo bench --bench observe
 	cargo bench --bench versus
 
