@@ -153,7 +153,13 @@ impl Stage {
         let device = Device::start().await?;
         let mut tries = 0;
         let (ports, config, gate) = loop {
-            let ports = Ports { gate: free_port()?, metrics: free_port()?, device: device.address };
+            let gate = free_port()?;
+            // The kernel may hand out one port twice, once it is free again.
+            let mut metrics = free_port()?;
+            while metrics == gate {
+                metrics = free_port()?;
+            }
+            let ports = Ports { gate, metrics, device: device.address };
             let config = site::write(dir, ports, options.weaken.as_deref())?;
             tries += 1;
             match Gate::start(&options.binary, &config, dir, ports.metrics).await {
