@@ -43,7 +43,7 @@ pub(super) struct ConfirmArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
-    /// Which policy of `sluicegate history`; without it the one before.
+    /// Which policy of `sluicegate history`; without it the last one before that says something else.
     #[arg(value_name = "NUMBER")]
     number: Option<u64>,
     #[command(flatten)]

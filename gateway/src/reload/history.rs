@@ -137,9 +137,11 @@ impl History {
         self.entries.iter().find(|entry| entry.number == number)
     }
 
-    /// The one before the one in force.
+    /// The last one before the one in force that says something else.
     pub fn before(&self) -> Option<&Entry> {
-        self.entries.iter().rev().find(|entry| entry.number < self.current.running)
+        let running = self.running().map(|one| &one.hash);
+        let other = |one: &Entry| one.number < self.current.running && Some(&one.hash) != running;
+        self.entries.iter().rev().find(|one| other(one))
     }
 
     /// Whether the process before this one ended in good order, or there was none.
@@ -309,6 +311,20 @@ mod tests {
         let files = fs::read_dir(state.path().join("history")).expect("a folder").count();
         assert_eq!(files, KEPT + 1, "and the pointer");
         assert_eq!(history.before().map(|one| one.number), Some(59));
+    }
+
+    /// A trial that lapsed, and the same texts loaded again: to go back to those would change nothing.
+    #[test]
+    fn what_comes_before_never_has_the_same_texts() {
+        let state = tempfile::tempdir().expect("a directory");
+        let mut history = History::open(state.path()).expect("it opens");
+        for hash in ["old", "new", "new"] {
+            history.add(hash, &kept(hash), "root", None).expect("added");
+        }
+        history.point(running(3)).expect("pointed");
+        assert_eq!(history.before().map(|one| one.number), Some(1));
+        history.point(running(1)).expect("pointed");
+        assert_eq!(history.before(), None);
     }
 
     #[test]
